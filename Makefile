@@ -1,0 +1,46 @@
+# swage: make run, make test. Everything else is listed by `make help`.
+SHELL := /bin/bash
+BUILD := .build/release
+SWAGE := $(BUILD)/swage
+export SWIFT_BACKTRACE = enable=no
+
+.PHONY: help setup build run test unit lint differential malformed errors bench clean
+
+help: ## lists the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+setup: ## installs the Debian packages that the build needs, where they are missing
+	@scripts/setup.sh
+
+build: setup ## makes the release build
+	swift build -c release --product swage
+
+run: build ## compiles the shipped checkpoint, shows what each pass did, runs it on a real scan
+	@scripts/run-digits.sh $(SWAGE)
+
+test: build lint unit differential malformed errors ## sets up what the tests need and runs them all
+
+unit: setup ## unit, golden and differential tests in Swift
+	swift build -c release --build-tests
+	swift test -c release --skip-build
+
+lint: ## checks the formatting
+	swift format lint --strict --recursive Sources Tests Package.swift
+
+venv: setup ## makes the Python environment of the tests
+	@Tests/Python/setup.sh
+
+differential: build venv ## compares with onnxruntime on models from public packages
+	.venv/bin/python Tests/Python/differential.py --swage $(SWAGE)
+
+malformed: build venv ## every malformed file is refused with a diagnostic
+	.venv/bin/python Tests/Python/malformed.py --swage $(SWAGE)
+
+errors: build venv ## what is said when files, tensors, flags or the machine are at fault; nothing half-written stays
+	.venv/bin/python Tests/Python/errors_test.py --swage $(SWAGE)
+
+bench: build venv ## times swage against onnxruntime, interleaved
+	.venv/bin/python Benchmarks/compare.py --swage $(SWAGE)
+
+clean: ## removes what was built
+	rm -rf .build

@@ -1,0 +1,63 @@
+import Foundation
+import SwageTensor
+
+/// Shared objects that were compiled before, keyed by everything that decides their bytes: source, flags, compiler.
+///
+/// Processes may share the folder: files appear complete or not at all. What cannot be read or written is as if it
+/// were not there.
+struct NativeCompilerCache {
+  private let folder: String
+  private static let header = "swage kernels 1\n"
+  private static let maximumFiles = 256
+
+  /// `$XDG_CACHE_HOME/swage/kernels`, or `~/.cache/swage/kernels`; nil where neither is known.
+  init?(folder: String? = nil) {
+    if let folder {
+      self.folder = folder
+      return
+    }
+    let environment = ProcessInfo.processInfo.environment
+    if let base = environment["XDG_CACHE_HOME"], base.hasPrefix("/") {
+      self.folder = base + "/swage/kernels"
+    } else if let home = environment["HOME"], home.hasPrefix("/") {
+      self.folder = home + "/.cache/swage/kernels"
+    } else {
+      return nil
+    }
+  }
+
+  private func path(_ key: String) -> String { "\(folder)/\(key).so" }
+
+  /// The object, if it is there whole: header, checksum, bytes.
+  func object(_ key: String) -> [UInt8]? {
+    guard let data = FileManager.default.contents(atPath: path(key)) else { return nil }
+    let bytes = [UInt8](data)
+    let head = Self.header.utf8.count
+    guard bytes.count > head + 65, bytes[..<head].elementsEqual(Self.header.utf8) else { return nil }
+    let image = Array(bytes[(head + 65)...])
+    guard bytes[head..<head + 64].elementsEqual(Self.digest(image).utf8) else { return nil }
+    return image
+  }
+
+  func store(_ image: [UInt8], _ key: String) {
+    let manager = FileManager.default
+    try? manager.createDirectory(
+      atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    let content = Array(Self.header.utf8) + Array(Self.digest(image).utf8) + [10] + image
+    do { try AtomicFile.write(content, to: path(key)) } catch { return }
+    removeOldest()
+  }
+
+  private static func digest(_ image: [UInt8]) -> String { image.withUnsafeBytes { SHA256.hexDigest(of: $0) } }
+
+  private func removeOldest() {
+    let manager = FileManager.default
+    guard let names = try? manager.contentsOfDirectory(atPath: folder), names.count > Self.maximumFiles else { return }
+    let dated = names.filter { $0.hasSuffix(".so") }.map { name in
+      let attributes = try? manager.attributesOfItem(atPath: "\(folder)/\(name)")
+      return (name, (attributes?[.modificationDate] as? Date) ?? .distantPast)
+    }
+    let oldest = dated.sorted { $0.1 == $1.1 ? $0.0 < $1.0 : $0.1 < $1.1 }
+    for (name, _) in oldest.prefix(max(names.count - Self.maximumFiles * 3 / 4, 0)) { unlink("\(folder)/\(name)") }
+  }
+}

@@ -1,0 +1,172 @@
+import SwageKernel
+import SwagePartition
+import SwageTensor
+
+/// Finds what a node becomes on a CPU, or says why nothing.
+enum NodeRecipe {
+  enum Answer {
+    case recipe(Recipe)
+    case refused(String)
+  }
+
+  static func make(_ node: Node, in graph: Graph) -> Answer {
+    if let reason = refusedTypes(node, in: graph) { return .refused(reason) }
+    switch node.op {
+    case .unary, .binary, .select, .cast, .fused:
+      return generated(ElementwiseKernels.make(node, in: graph), node)
+    case .transpose,
+      .broadcast,
+      .slice,
+      .concat,
+      .pad,
+      .iota,
+      .sizes,
+      .gather,
+      .gatherElements,
+      .gatherND,
+      .scatterElements,
+      .scatterND:
+      return generated(MovementKernels.make(node, in: graph), node)
+    case .nonZero(let op): return own(ScanKernels.make(op, node, in: graph), node, in: graph)
+    case .reduce(let op): return own(ReduceKernels.make(op, node, in: graph), node, in: graph)
+    case .argReduce(let op): return own(ScanKernels.make(op, node, in: graph), node, in: graph)
+    case .cumulativeSum(let op): return own(ScanKernels.make(op, node, in: graph), node, in: graph)
+    case .topK(let op): return own(ScanKernels.make(op, node, in: graph), node, in: graph)
+    case .softmax(let op): return own(SoftmaxKernels.make(op, node, in: graph), node, in: graph)
+    case .layerNorm(let op): return own(NormKernels.make(op, node, in: graph), node, in: graph)
+    case .groupNorm(let op): return own(NormKernels.make(op, node, in: graph), node, in: graph)
+    case .matmul(let op): return matmul(op, node, in: graph)
+    case .convolution(let op): return convolution(op, node, in: graph)
+    case .pool(let op): return own(PoolKernels.make(op, node, in: graph), node, in: graph)
+    case .resize(let op): return own(ResizeKernels.make(op, node, in: graph), node, in: graph)
+    case .recurrent(let op):
+      if op.hiddenSize > RecurrentKernels.largestState {
+        return .refused("hidden size \(op.hiddenSize) exceeds \(RecurrentKernels.largestState)")
+      }
+      return own(RecurrentKernels.make(op, node, in: graph), node, in: graph)
+    case .attention(let op):
+      if let recipe = AttentionKernels.make(op, node, in: graph) { return .recipe(recipe) }
+      let types = node.operands.prefix(3).map { $0.map { graph.type(of: $0).description } ?? "none" }
+      return .refused(
+        "head sizes of \(types.joined(separator: ", ")) must be known and at most \(AttentionKernels.largestHead)")
+    case .quantizeLinear(let op):
+      if op.to.isPacked { return .refused("results of \(op.to.bitWidth) bits share bytes") }
+      return own(QuantizeKernels.make(op, node, in: graph), node, in: graph)
+    case .dequantizeLinear(let op): return own(QuantizeKernels.make(op, node, in: graph), node, in: graph)
+    case .constant, .reshape, .bindSymbols, .if, .copy, .fail:
+      return .refused("\(node.op.mnemonic) is the interpreter's own work")
+    case .loop: return .refused("there is no loop in a plan of kernels")
+    }
+  }
+
+  private static func own(_ recipe: Recipe?, _ node: Node, in graph: Graph) -> Answer {
+    if let recipe { return .recipe(recipe) }
+    return .refused("no kernel of \(node.op.mnemonic) fits \(types(node, in: graph))")
+  }
+
+  private static func generated(_ kernels: [GeneratedKernel]?, _ node: Node) -> Answer {
+    guard let kernels else { return .refused("no generated kernel of \(node.op.mnemonic) fits these types") }
+    var recipe = Recipe()
+    let label = label(node)
+    for (index, kernel) in kernels.enumerated() {
+      let inPlace = kernel.inPlace.compactMap { alias -> InPlace? in
+        guard let operand = kernel.operands.firstIndex(of: alias.operand),
+          let result = kernel.results.firstIndex(of: alias.result)
+        else { return nil }
+        return InPlace(operand: operand, result: result)
+      }
+      recipe.steps.append(
+        .init(
+          action: .kernel(kernel.function), reads: kernel.operands.map { .operand($0) },
+          writes: kernel.results.map { .result($0) }, inPlace: inPlace,
+          label: kernels.count == 1 ? label : "\(label) (\(index + 1) of \(kernels.count))", isMain: index == 0))
+    }
+    return .recipe(recipe)
+  }
+
+  /// `add`, `fused(add, mul)`, `transpose`
+  private static func label(_ node: Node) -> String {
+    switch node.op {
+    case .unary(let op): return op.function.rawValue
+    case .binary(let op): return op.function.rawValue
+    case .fused:
+      let inner = node.regions.flatMap { region in
+        region.nodes.compactMap { inner -> String? in
+          switch inner.op {
+          case .unary(let op): op.function.rawValue
+          case .binary(let op): op.function.rawValue
+          case .constant: nil
+          default: inner.op.mnemonic
+          }
+        }
+      }
+      let shown = inner.count > 6 ? inner.prefix(5) + ["and \(inner.count - 5) more"] : inner[...]
+      return "fused(\(shown.joined(separator: ", ")))"
+    default: return node.op.mnemonic
+    }
+  }
+
+  private static func types(_ node: Node, in graph: Graph) -> String {
+    node.operands.map { $0.map { graph.type(of: $0).description } ?? "none" }.joined(separator: ", ")
+  }
+
+  private static func refusedTypes(_ node: Node, in graph: Graph) -> String? {
+    for value in node.operands.compactMap({ $0 }) + node.results {
+      let type = graph.type(of: value)
+      if type.elementType == .string { return "\(type) holds strings" }
+      if let sizes = type.staticShape, Checked.product(sizes) == nil { return "\(type) has too many elements" }
+    }
+    // Threads would write into the same byte.
+    guard !node.op.isElementwise, !node.op.movesData else { return nil }
+    for result in node.results where graph.type(of: result).elementType.isPacked {
+      return "elements of \(graph.type(of: result)) share bytes"
+    }
+    return nil
+  }
+
+  private static func matmul(_ op: MatMul, _ node: Node, in graph: Graph) -> Answer {
+    guard let a = node.type(0, in: graph), let b = node.type(1, in: graph) else {
+      return .refused("operands are missing")
+    }
+    let result = graph.type(of: node.results[0])
+    if !LibraryRecipe.takes(a.elementType) || isSmall(op, a, b, result) {
+      return own(MatMulKernels.make(op, node, in: graph), node, in: graph)
+    }
+    return own(LibraryRecipe.make(op, node, in: graph), node, in: graph)
+  }
+
+  /// Whether a generated kernel is faster than a call of the library, which takes about half a microsecond.
+  private static func isSmall(_ op: MatMul, _ a: TensorType, _ b: TensorType, _ result: TensorType) -> Bool {
+    guard a.elementType == .f32, let sizes = result.staticShape, let weights = b.staticShape else { return false }
+    return sizes.dropLast().reduce(1, &*) == 1 && weights.reduce(1, &*) <= 4096
+  }
+
+  private static func convolution(_ op: Convolution, _ node: Node, in graph: Graph) -> Answer {
+    guard let x = node.type(0, in: graph) else { return .refused("operands are missing") }
+    if let recipe = ScatteredConvolution.make(op, node, in: graph) { return .recipe(recipe) }
+    if LibraryRecipe.takes(x.elementType), let recipe = LibraryRecipe.make(op, node, in: graph) {
+      return .recipe(recipe)
+    }
+    return own(ConvolutionKernels.make(op, node, in: graph), node, in: graph)
+  }
+}
+
+extension Op {
+  /// Whether results are copies of operands' elements in other places.
+  var movesData: Bool {
+    switch self {
+    case .transpose,
+      .broadcast,
+      .slice,
+      .concat,
+      .pad,
+      .gather,
+      .gatherElements,
+      .gatherND,
+      .scatterElements,
+      .scatterND:
+      true
+    default: false
+    }
+  }
+}

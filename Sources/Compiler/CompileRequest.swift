@@ -1,0 +1,61 @@
+import SwageGraph
+import SwagePasses
+import SwageTensor
+
+/// What to compile and how.
+public struct CompileRequest: Sendable {
+  /// ONNX files; each becomes an entry point named after its file. They share weights that are equal.
+  public var models: [String]
+  /// Safetensors files or shard indices for graphs without weights.
+  public var weights: [String]
+  /// Names of targets in order of preference.
+  public var targets: [String]
+  public var precision: PipelineOptions.Precision
+  /// Sizes fixed for inputs, by name.
+  public var shapes: [String: [Int]]
+  /// Fills missing weights at random from this seed.
+  public var syntheticSeed: UInt64?
+  public var threads: Int
+  /// Bound on rewrites over all passes; nil for none.
+  public var maxRewrites: Int?
+  /// The last pass to run; nil for all.
+  public var stopAfter: String?
+  /// Keeps the graph after every pass in the result.
+  public var keepsGraphs: Bool
+  /// Assigns nodes to targets at random instead of by cost: for tests.
+  public var randomPlacementSeed: UInt64?
+
+  public init(
+    models: [String], weights: [String] = [], targets: [String] = ["cpu", "reference"],
+    precision: PipelineOptions.Precision = .f32,
+    shapes: [String: [Int]] = [:], syntheticSeed: UInt64? = nil, threads: Int = 1, maxRewrites: Int? = nil,
+    stopAfter: String? = nil, keepsGraphs: Bool = false, randomPlacementSeed: UInt64? = nil
+  ) {
+    self.models = models
+    self.weights = weights
+    self.targets = targets
+    self.precision = precision
+    self.shapes = shapes
+    self.syntheticSeed = syntheticSeed
+    self.threads = threads
+    self.maxRewrites = maxRewrites
+    self.stopAfter = stopAfter
+    self.keepsGraphs = keepsGraphs
+    self.randomPlacementSeed = randomPlacementSeed
+  }
+}
+
+extension CompileRequest {
+  /// Flags that change the plan, in a fixed order: for its provenance.
+  var flags: [String] {
+    var flags = ["--target \(targets.joined(separator: ","))", "--precision \(precision.rawValue)"]
+    for (name, sizes) in shapes.sorted(by: { $0.key < $1.key }) {
+      flags.append("--shape \(name)=\(sizes.map(String.init).joined(separator: "x"))")
+    }
+    if let syntheticSeed { flags.append("--synthetic-weights \(syntheticSeed)") }
+    if let stopAfter { flags.append("--stop-after \(stopAfter)") }
+    if let maxRewrites { flags.append("--max-rewrites \(maxRewrites)") }
+    if let randomPlacementSeed { flags.append("--random-placement \(randomPlacementSeed)") }
+    return flags
+  }
+}

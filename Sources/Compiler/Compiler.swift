@@ -1,0 +1,84 @@
+import SwageFrontend
+import SwagePartition
+import SwagePasses
+import SwageTensor
+
+/// The whole way from files to a plan: import, passes, partition, schedule, lower, place memory.
+///
+///     let result = try Compiler(CompileRequest(models: ["model.onnx"])).compile()
+///     try PlanWriter.write(result.plan, to: "model.plan")
+public struct Compiler: Sendable {
+  public let request: CompileRequest
+
+  public init(_ request: CompileRequest) { self.request = request }
+
+  /// What happens next, for a progress line.
+  public typealias Progress = (String) -> Void
+
+  /// Imports all models.
+  public func importGraphs(progress: Progress = { _ in }) throws -> ImportedModels {
+    try ModelImporter(request).run(progress: progress)
+  }
+
+  /// Runs the passes on an imported graph.
+  public func optimize(_ graph: inout Graph, progress: Progress = { _ in }) throws -> PassReport {
+    let options = PipelineOptions(precision: request.precision)
+    let inspection = Pipeline.Inspection(
+      stopAfter: request.stopAfter, maxRewrites: request.maxRewrites ?? .max, keepsGraphs: request.keepsGraphs)
+    return try Pipeline.standard(options).run(&graph, options: options, inspection: inspection) { record, _ in
+      progress("\(record.label): \(record.rewrites) rewrites, \(record.nodesAfter) nodes")
+    }
+  }
+
+  /// Assigns the nodes of an optimised graph to targets.
+  public func partition(_ graph: Graph) throws -> (graph: Graph, report: PlacementReport) {
+    let targets = try TargetRegistry.targets(named: request.targets, threads: request.threads)
+    let policy = request.randomPlacementSeed.map { Partitioner.Policy.random(seed: $0) } ?? .cheapest
+    return try Partitioner(targets: targets, policy: policy).partition(graph)
+  }
+
+  /// Compiles all models into one plan.
+  public func compile(progress: Progress = { _ in }) throws -> CompileResult {
+    let imported = try importGraphs(progress: progress)
+    return try compile(imported, progress: progress)
+  }
+
+  /// Compiles graphs that are imported already.
+  public func compile(_ imported: ImportedModels, progress: Progress = { _ in }) throws -> CompileResult {
+    let targets = try TargetRegistry.targets(named: request.targets, threads: request.threads)
+    let lowerer = PlanLowerer(targets: targets, options: LoweringOptions(threads: request.threads))
+    var entries: [EntryPoint] = []
+    var compiled: [CompiledGraph] = []
+    for model in imported.graphs {
+      var graph = model
+      let passes = try optimize(&graph) { progress("\(model.name): \($0)") }
+      progress("\(model.name): placing \(graph.nodeCount) nodes")
+      let (placed, placement) = try partition(graph)
+      try GraphVerifier.verify(placed, after: "partition")
+      let scheduled = Scheduler.schedule(placed, sizeHints: [:])
+      try GraphVerifier.verify(scheduled, after: "schedule")
+      progress("\(model.name): lowering")
+      entries.append(MemoryPlanner.plan(try lowerer.lower(scheduled, name: model.name)))
+      compiled.append(CompiledGraph(imported: model, graph: scheduled, passes: passes, placement: placement))
+    }
+    progress("compiling kernels")
+    let provenance = Provenance(
+      toolVersion: SwageVersion.current, sources: imported.sources, flags: request.flags,
+      syntheticWeightsSeed: imported.hasSyntheticWeights ? request.syntheticSeed : nil)
+    return CompileResult(plan: try lowerer.finish(entries, provenance: provenance), graphs: compiled)
+  }
+}
+
+/// A plan, and how each of its entry points came about.
+public struct CompileResult: Sendable {
+  public var plan: Plan
+  public var graphs: [CompiledGraph]
+}
+
+public struct CompiledGraph: Sendable {
+  public var imported: Graph
+  /// After all passes, with targets and copies, in execution order.
+  public var graph: Graph
+  public var passes: PassReport
+  public var placement: PlacementReport
+}

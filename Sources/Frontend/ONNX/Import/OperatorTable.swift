@@ -1,0 +1,39 @@
+/// What one operator becomes: its results, nil where one is not supported.
+typealias Handler = @Sendable (Call) throws -> [ImportedValue?]
+
+/// All operators that have a translation, each in the file of its family.
+enum OperatorTable {
+  private static let standard: [String: Handler] = merged([
+    MathOperators.table, LogicalOperators.table, ShapeOperators.table, MovementOperators.table, IndexOperators.table,
+    GeneratorOperators.table, ReductionOperators.table, LinearOperators.table, ConvolutionOperators.table,
+    PoolingOperators.table, NormalizationOperators.table, ResizeOperators.table, RecurrentOperators.table,
+    QuantizationOperators.table, AttentionOperators.table, SpectralOperators.table, GridOperators.table,
+  ])
+
+  private static let microsoft: [String: Handler] = merged([ContributedOperators.table, ContributedQuantization.table])
+
+  private static func merged(_ tables: [[String: Handler]]) -> [String: Handler] {
+    tables.reduce(into: [:]) { all, table in all.merge(table) { first, _ in first } }
+  }
+
+  static func handler(domain: String, _ operatorName: String) -> Handler? {
+    switch domain {
+    case "": standard[operatorName]
+    case "com.microsoft": microsoft[operatorName]
+    default: nil
+    }
+  }
+
+  static func knows(_ node: ONNXNode) -> Bool {
+    node.domain.isEmpty && ["If", "Loop", "Scan"].contains(node.opType)
+      || handler(domain: node.domain, node.opType) != nil
+  }
+
+  static func names(domain: String) -> [String] {
+    switch domain {
+    case "": (Array(standard.keys) + ["If", "Loop", "Scan"]).sorted()
+    case "com.microsoft": microsoft.keys.sorted()
+    default: []
+    }
+  }
+}

@@ -1,0 +1,94 @@
+import SwageTensor
+
+/// `condition ? a : b`, elementwise, with broadcasting. Operands: condition (bool), a, b.
+public struct Select: OpDefinition {
+  public static let mnemonic = "select"
+  public init() {}
+  public var attributes: AttributeList { AttributeList() }
+  public init(_ attributes: inout AttributeReader) throws {}
+  public var numericClass: NumericClass { .exact }
+
+  public func resultTypes(_ context: inout TypeContext) throws -> [TensorType] {
+    try context.expectCount(3...3)
+    let condition = try context.type(0)
+    let a = try context.type(1)
+    let b = try context.type(2)
+    try context.require(condition.elementType == .bool, "the condition is bool, got \(condition)")
+    try context.require(a.elementType == b.elementType, "both choices have one element type, got \(a) and \(b)")
+    let choices = try context.broadcast(a.shape, b.shape)
+    return [TensorType(a.elementType, try context.broadcast(condition.shape, choices))]
+  }
+
+  public func evaluate(_ operands: [Tensor?], _ context: inout EvaluationContext) throws -> [Tensor] {
+    let (c, a, b) = (operands[0]!, operands[1]!, operands[2]!)
+    let shape = try Binary.broadcastShape(c.shape, Binary.broadcastShape(a.shape, b.shape))
+    let conditions = c.broadcast(to: shape).integers
+    let x = a.broadcast(to: shape).integerBits
+    let y = b.broadcast(to: shape).integerBits
+    return [Tensor(bits: conditions.indices.map { conditions[$0] != 0 ? x[$0] : y[$0] }, a.elementType, shape)]
+  }
+
+  public func flops(_ operands: [TensorType?], _ results: [TensorType]) -> Dim { results[0].elementCount }
+}
+
+/// Converts to another element type. Float to integer truncates; out of range the low bits of the 64-bit value stay.
+/// `saturate` concerns 8-bit floats as in ONNX Cast.
+public struct Cast: OpDefinition {
+  public static let mnemonic = "cast"
+  public var to: ElementType
+  public init(to: ElementType) { self.to = to }
+  public var attributes: AttributeList { AttributeList().with("to", to) }
+  public init(_ attributes: inout AttributeReader) throws { to = try attributes.elementType("to") }
+  public var numericClass: NumericClass { .exact }
+
+  public func resultTypes(_ context: inout TypeContext) throws -> [TensorType] {
+    try context.expectCount(1...1)
+    let type = try context.type(0)
+    try context.require(type.elementType != .string && to != .string, "strings cannot be cast")
+    return [TensorType(to, type.shape)]
+  }
+
+  public func evaluate(_ operands: [Tensor?], _ context: inout EvaluationContext) throws -> [Tensor] {
+    let x = operands[0]!
+    if x.elementType == to { return [x] }
+    if let narrow = x.narrowed(to: to) { return [narrow] }
+    if to == .bool { return [Tensor(.bool, x.shape, doubles: x.doubles)] }
+    if x.elementType.isFloat, to.isFloat { return [Tensor(to, x.shape, doubles: x.doubles)] }
+    if x.elementType == .u64, to.isFloat { return [Tensor(to, x.shape, doubles: x.doubles)] }
+    if x.elementType.isFloat, to == .u64 { return [Tensor(to, x.shape, doubles: x.doubles)] }
+    return [Tensor(to, x.shape, integers: x.integers)]
+  }
+
+  public func flops(_ operands: [TensorType?], _ results: [TensorType]) -> Dim { results[0].elementCount }
+}
+
+/// A chain of elementwise operations as one: region 0 computes the results from inputs of the operands' types. It may
+/// hold constants of one element.
+public struct Fused: OpDefinition {
+  public static let mnemonic = "fused"
+  public init() {}
+  public var attributes: AttributeList { AttributeList() }
+  public init(_ attributes: inout AttributeReader) throws {}
+  public var numericClass: NumericClass { .rounding }
+
+  public func resultTypes(_ context: inout TypeContext) throws -> [TensorType] {
+    try context.require(context.regions.count == 1, "fused has one region")
+    let region = context.regions[0]
+    try context.require(
+      region.inputs.count == context.operands.count,
+      "the region takes \(region.inputs.count) inputs, the node has \(context.operands.count) operands")
+    for (index, input) in region.inputs.enumerated() {
+      let type = try context.type(index)
+      try context.require(type == region.type(of: input), "operand \(index) is \(type), not \(region.type(of: input))")
+    }
+    for node in region.nodes {
+      if case .constant(let constant) = node.op, constant.value.count == 1 { continue }
+      guard node.op.isElementwise else { throw TypeFault("\(node.op.mnemonic) is not elementwise") }
+    }
+    return region.outputs.map { region.type(of: $0) }
+  }
+
+  public func evaluate(_ operands: [Tensor?], _ context: inout EvaluationContext) throws -> [Tensor] {
+    try Evaluator.run(context.regions[0], operands.map { $0! }, &context)
+  }
+}

@@ -1,0 +1,41 @@
+/// A function that kernels call. Float functions exist for f32 and f64 and follow the reference definitions of the
+/// graph's operations, NaN and infinities included.
+public enum MathFunction: String, Hashable, Sendable, CaseIterable {
+  case exp, expm1, log, log1p, sqrt, rsqrt
+  case sin, cos, tan, asin, acos, atan, sinh, cosh, tanh, asinh, acosh, atanh
+  case erf, sigmoid, silu, gelu, geluTanh = "gelu_tanh", softplus, mish
+  case floor, ceil
+  /// Ties to even.
+  case roundEven = "round_even"
+  case abs
+  /// a · b + c, in one rounding where the machine has it.
+  case fma
+  case pow
+  /// Remainder with the dividend's sign. Integers: zero for a zero divisor.
+  case fmod
+  /// Remainder with the divisor's sign. Integers: zero for a zero divisor.
+  case mod
+  /// The larger one; NaN when either is.
+  case max
+  /// The smaller one; NaN when either is.
+  case min
+  case isNaN = "is_nan"
+  case isInf = "is_inf"
+  /// Integer division truncating towards zero; zero for a zero divisor.
+  case divide
+  /// Zero when the amount is negative or reaches the operand's width.
+  case shiftLeft = "shift_left"
+  /// As `shiftLeft`; arithmetic for signed types.
+  case shiftRight = "shift_right"
+  /// f64 to f32, rounded to odd, so that rounding the result again to a narrower format is exact.
+  case roundToOdd = "round_to_odd"
+
+  /// The type of the result for operands of `type`.
+  func resultType(_ type: ScalarType) -> ScalarType {
+    switch self {
+    case .isNaN, .isInf: .bool
+    case .roundToOdd: .f32
+    default: type
+    }
+  }
+}

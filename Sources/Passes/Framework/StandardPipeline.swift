@@ -1,0 +1,39 @@
+extension Pipeline {
+  /// Every pass that exists. A pass or rule that is declared in `Sources/Passes` and not reachable from here fails a
+  /// test.
+  public static let all: [Pass] = [
+    // Simplify
+    constantFolding, shapeArithmetic, bindKnownSymbols, inlineIf, algebraic, mergeLinearChains, commonSubexpressions,
+    deadCode, freeTransposes,
+    // Layout
+    channelsLast,
+    // Precision
+    reducePrecision,
+    // Fuse
+    recognizeActivations, recognizeSoftmax, recognizeNorms, recognizeAttention, foldIntoConvolution,
+    fuseEpilogues, fuseElementwise,
+  ]
+
+  /// What runs after every step that may leave something to simplify.
+  static let simplification: [Pass] = [
+    constantFolding, shapeArithmetic, bindKnownSymbols, inlineIf, algebraic, commonSubexpressions, deadCode,
+  ]
+
+  /// The pipeline of `swage compile`.
+  public static func standard(_ options: PipelineOptions = PipelineOptions()) -> Pipeline {
+    var stages: [Stage] = [.repeating(simplification, rounds: 8)]
+    // Recognisers look for what exporters write: single steps, channels first.
+    stages += [
+      .once(recognizeActivations), .once(recognizeSoftmax), .once(recognizeNorms), .once(recognizeAttention),
+      .once(foldIntoConvolution), .once(mergeLinearChains),
+    ]
+    // Layout and precision want whole operations, and leave casts and transposes to simplify.
+    if options.usesChannelsLast { stages.append(.once(channelsLast)) }
+    if options.precision != .f32 { stages.append(.once(reducePrecision)) }
+    stages.append(.repeating(simplification, rounds: 8))
+    stages.append(.repeating([freeTransposes, algebraic, commonSubexpressions, deadCode], rounds: 4))
+    // Fusion of epilogues and elementwise chains wants the final layout and types.
+    stages += [.once(fuseEpilogues), .once(fuseElementwise), .once(commonSubexpressions), .once(deadCode)]
+    return Pipeline(stages)
+  }
+}

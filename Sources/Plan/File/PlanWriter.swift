@@ -1,0 +1,175 @@
+import Foundation
+import SwageTensor
+
+/// Writes plan files.
+public enum PlanWriter {
+  /// Writes `plan` beside `path` and renames it: a plan that is not complete never has its name.
+  ///
+  /// The same plan gives the same bytes; with native modules, for the same user and machine. Weights go from their storage to
+  /// the file without a copy in memory; equal ones are stored once.
+  ///
+  /// - Throws: `PlanError.invalid` where the plan breaks a rule, `PlanError.tooLarge`, `PlanError.trustKey`, or
+  ///   `FileError` where the file cannot be written.
+  public static func write(_ plan: Plan, to path: String, keys: PlanTrust = .user) throws {
+    let faults = PlanValidator.faults(in: plan)
+    guard faults.isEmpty else { throw PlanError.invalid(file: nil, faults: faults) }
+    let weights = try WeightLayout(plan.weights)
+    let manifest = ManifestWriter(plan: plan, blobs: weights.blobs, blobOfWeight: weights.blobOfWeight).encoded()
+    guard manifest.count <= Int(Int32.max) else {
+      throw PlanError.tooLarge(part: "manifest", bytes: manifest.count, limit: Int(Int32.max))
+    }
+    let sources = plan.modules.indices.filter { !plan.modules[$0].source.isEmpty }
+    let count = 2 + plan.modules.count + sources.count
+    guard count <= PlanFormat.maximumSections else {
+      throw PlanError.tooLarge(
+        part: "table of contents", bytes: count * PlanFormat.entryByteCount,
+        limit: PlanFormat.maximumSections * PlanFormat.entryByteCount)
+    }
+
+    var table = SectionTable(count: count)
+    try table.append(
+      .manifest, 0, length: manifest.count, checksum: manifest.withUnsafeBytes { PlanFormat.checksum($0) })
+    try table.append(
+      .weights, 0, length: weights.byteCount, checksum: PlanFormat.checksum(ofBlobs: weights.blobs))
+    for (index, module) in plan.modules.enumerated() {
+      try table.append(
+        .native, index, length: module.image.byteCount, checksum: module.image.withBytes { PlanFormat.checksum($0) })
+    }
+    for index in sources {
+      var text = plan.modules[index].source
+      try table.append(
+        .source, index, length: text.utf8.count,
+        checksum: text.withUTF8 { PlanFormat.checksum(UnsafeRawBufferPointer($0)) })
+    }
+
+    let tag = try Self.tag(plan, manifest: manifest, sections: table.sections, keys: keys)
+    let header = PlanHeader(
+      toolVersion: plan.provenance.toolVersion, byteCount: table.end, trustTag: tag, sections: table.sections)
+
+    var output = PaddedFile(try AtomicFile(path: path))
+    try header.encoded().withUnsafeBytes { try output.write($0, at: 0) }
+    for section in table.sections {
+      try output.pad(to: section.offset)
+      switch section.kind {
+      case .manifest: try manifest.withUnsafeBytes { try output.write($0, at: section.offset) }
+      case .weights: try weights.write(to: &output, at: section.offset)
+      case .native:
+        try plan.modules[section.index].image.withBytes { try output.write($0, at: section.offset) }
+      case .source:
+        var text = plan.modules[section.index].source
+        try text.withUTF8 { try output.write(UnsafeRawBufferPointer($0), at: section.offset) }
+      }
+    }
+    try output.file.commit()
+  }
+
+  private static func tag(_ plan: Plan, manifest: [UInt8], sections: [PlanSection], keys: PlanTrust) throws -> [UInt8] {
+    guard !plan.modules.isEmpty else { return [UInt8](repeating: 0, count: PlanFormat.tagByteCount) }
+    var signed = [(section: sections[0], digest: manifest.withUnsafeBytes { SHA256.digest(of: $0) })]
+    for section in sections where section.kind == .native {
+      signed.append((section, plan.modules[section.index].image.withBytes { SHA256.digest(of: $0) }))
+    }
+    return try keys.makeTag(over: signed)
+  }
+}
+
+/// Gives each section its place.
+private struct SectionTable {
+  var sections: [PlanSection] = []
+  var end: Int
+
+  init(count: Int) { end = PlanFormat.headerByteCount + count * PlanFormat.entryByteCount }
+
+  mutating func append(_ kind: PlanSection.Kind, _ index: Int, length: Int, checksum: UInt64) throws {
+    guard let offset = Checked.alignUp(end, to: kind.alignment), let next = Checked.add(offset, length) else {
+      throw PlanError.tooLarge(part: "\(kind.name) section", bytes: length, limit: .max)
+    }
+    sections.append(PlanSection(kind: kind, index: index, offset: offset, length: length, checksum: checksum))
+    end = next
+  }
+}
+
+/// Where each weight lies in the weight section. Weights with the same bytes share a blob.
+private struct WeightLayout {
+  private(set) var blobs: [PlanBlob] = []
+  private(set) var blobOfWeight: [Int] = []
+  private(set) var byteCount = 0
+  /// The weight that a blob's bytes are taken from.
+  private var tensors: [Tensor] = []
+
+  init(_ weights: [PlanWeight]) throws {
+    struct Content: Hashable {
+      var length: Int
+      var checksum: UInt64
+    }
+    struct Memory: Hashable {
+      var address: UInt
+      var length: Int
+    }
+    var blobsOfContent: [Content: [Int]] = [:]
+    var blobOfMemory: [Memory: Int] = [:]
+    for weight in weights {
+      let tensor = weight.tensor
+      let memory = tensor.withBytes { Memory(address: UInt(bitPattern: $0.baseAddress), length: $0.count) }
+      if let known = blobOfMemory[memory] {
+        blobOfWeight.append(known)
+        continue
+      }
+      let content = Content(
+        length: tensor.byteCount, checksum: tensor.withBytes { PlanFormat.checksum($0) })
+      let same = blobsOfContent[content]?.first { Self.equal(tensors[$0], tensor) }
+      let blob = same ?? blobs.count
+      if same == nil {
+        guard let offset = Checked.alignUp(byteCount, to: PlanFormat.blobAlignment),
+          let end = Checked.add(offset, content.length)
+        else { throw PlanError.tooLarge(part: "weights", bytes: byteCount, limit: .max) }
+        blobs.append(PlanBlob(offset: offset, length: content.length, checksum: content.checksum))
+        tensors.append(tensor)
+        byteCount = end
+        blobsOfContent[content, default: []].append(blob)
+      }
+      blobOfMemory[memory] = blob
+      blobOfWeight.append(blob)
+    }
+  }
+
+  func write(to output: inout PaddedFile, at start: Int) throws {
+    for (blob, tensor) in zip(blobs, tensors) {
+      try tensor.withBytes { try output.write($0, at: start + blob.offset) }
+    }
+  }
+
+  private static func equal(_ a: Tensor, _ b: Tensor) -> Bool {
+    a.withBytes { x in
+      b.withBytes { y in
+        guard let p = x.baseAddress, let q = y.baseAddress, x.count == y.count else { return x.count == y.count }
+        return memcmp(p, q, x.count) == 0
+      }
+    }
+  }
+}
+
+/// A file that is written from front to back, with zeros between its parts.
+private struct PaddedFile {
+  let file: AtomicFile
+  private var end = 0
+
+  init(_ file: AtomicFile) { self.file = file }
+
+  mutating func pad(to offset: Int) throws {
+    if offset > end { try file.write([UInt8](repeating: 0, count: offset - end)) }
+    end = max(end, offset)
+  }
+
+  mutating func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws {
+    try pad(to: offset)
+    try file.write(bytes)
+    end += bytes.count
+  }
+}
+
+extension Storage {
+  fileprivate func withBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
+    try withExtendedLifetime(self) { try body(UnsafeRawBufferPointer(start: base, count: byteCount)) }
+  }
+}

@@ -1,0 +1,92 @@
+import SwageTensor
+
+/// Checks every rule of `PlanRule` that does not need the sizes of a run. The writer runs it before it writes and the reader
+/// before it hands a plan out.
+public enum PlanValidator {
+  /// No more faults than this are listed.
+  public static let maximumFaults = 200
+
+  /// Throws `PlanError.invalid` with all faults.
+  public static func validate(_ plan: Plan) throws(PlanError) {
+    let faults = faults(in: plan)
+    guard faults.isEmpty else { throw .invalid(file: nil, faults: faults) }
+  }
+
+  /// All faults, in the order of the plan; empty for a valid plan.
+  public static func faults(in plan: Plan) -> [PlanFault] {
+    var faults: [PlanFault] = []
+    checkNames(plan.entryPoints.map(\.name), "entry point", "plan", &faults)
+    checkModules(plan, &faults)
+    for weight in plan.weights where weight.tensor.elementType == .string {
+      faults.append(PlanFault(.locations, "plan: weight '\(weight.name)'", "strings have no fixed width"))
+    }
+    for entry in plan.entryPoints {
+      guard isNestedWithinLimit(entry.body, depth: 0) else {
+        faults.append(
+          PlanFault(.nesting, entry.name, "conditionals nest deeper than \(PlanFormat.maximumNesting)"))
+        continue
+      }
+      var validator = EntryValidator(plan: plan, entry: entry)
+      validator.run()
+      if validator.faults.isEmpty { validator.faults = ArenaVerifier.checkStatic(entry, of: plan).faults }
+      faults += validator.faults
+    }
+    return Array(faults.prefix(maximumFaults))
+  }
+
+  /// Names must not be empty, and each may occur once.
+  static func checkNames(_ names: [String], _ kind: String, _ place: String, _ faults: inout [PlanFault]) {
+    var seen: Set<String> = []
+    for (index, name) in names.enumerated() {
+      if name.isEmpty { faults.append(PlanFault(.names, place, "\(kind) \(index) has no name")) }
+      if !seen.insert(name).inserted {
+        faults.append(PlanFault(.names, place, "there is more than one \(kind) '\(name)'"))
+      }
+    }
+  }
+
+  private static func checkModules(_ plan: Plan, _ faults: inout [PlanFault]) {
+    checkNames(plan.modules.map(\.name), "module", "plan", &faults)
+    for module in plan.modules {
+      if !isModuleName(module.name) {
+        faults.append(
+          PlanFault(.names, "plan", "module '\(module.name)' is not made of letters, digits, '_', '-' and '.'"))
+      }
+      if module.image.byteCount == 0 {
+        faults.append(PlanFault(.native, "plan: module '\(module.name)'", "its image is empty"))
+      }
+    }
+    if !plan.modules.isEmpty, plan.host == nil {
+      faults.append(PlanFault(.native, "plan", "native modules without the machine they are for"))
+    }
+    if let host = plan.host, host.architecture.isEmpty || host.features.contains("") {
+      faults.append(PlanFault(.names, "plan", "the machine's architecture or a feature has no name"))
+    }
+  }
+
+  private static func isModuleName(_ name: String) -> Bool {
+    name.utf8.count <= 200 && name.utf8.first != UInt8(ascii: ".") && name.utf8.allSatisfy(isNameByte)
+  }
+
+  private static func isNameByte(_ byte: UInt8) -> Bool {
+    isWordByte(byte) || byte == UInt8(ascii: "-") || byte == UInt8(ascii: ".")
+  }
+
+  private static func isWordByte(_ byte: UInt8) -> Bool {
+    (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte) || byte == UInt8(ascii: "_")
+  }
+
+  /// Whether C allows the name for a function.
+  static func isCIdentifier(_ name: String) -> Bool {
+    guard let first = name.utf8.first, !(48...57).contains(first) else { return false }
+    return name.utf8.count <= 500 && name.utf8.allSatisfy(isWordByte)
+  }
+
+  private static func isNestedWithinLimit(_ block: Block, depth: Int) -> Bool {
+    guard depth <= PlanFormat.maximumNesting else { return false }
+    return block.instructions.allSatisfy { instruction in
+      guard case .conditional(let then, let otherwise) = instruction.operation else { return true }
+      return isNestedWithinLimit(then, depth: depth + 1) && isNestedWithinLimit(otherwise, depth: depth + 1)
+    }
+  }
+}

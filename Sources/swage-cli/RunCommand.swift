@@ -1,0 +1,100 @@
+import ArgumentParser
+import Foundation
+import Swage
+
+struct RunCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "run", abstract: "Runs a plan.",
+    discussion: """
+      Examples:
+        swage run model.plan --input image=scan.npy
+        swage run model.plan --input image=scan.npy --output results --profile trace.json
+      """)
+
+  @OptionGroup var session: SessionArguments
+
+  @Option(name: .shortAndLong, help: "Writes each output to this folder as NAME.npy.")
+  var output: String?
+
+  @Option(name: .long, help: "Writes a Chrome trace (open it in Perfetto) and prints the time of every node.")
+  var profile: String?
+
+  @Flag(name: .long, help: "Prints the time of every node.")
+  var times = false
+
+  @Flag(name: .long, help: "Draws pictures and scores in the terminal.")
+  var draw = false
+
+  func run() throws {
+    let (plan, session) = try session.open()
+    let inputs = try self.session.inputs(for: session)
+    if let seed = plan.provenance.syntheticWeightsSeed {
+      Terminal.error("note: this plan has synthetic weights (seed \(seed)); its results mean nothing")
+    }
+    let results = try session.run(inputs)
+    for port in session.outputs {
+      guard let tensor = results[port.name] else { continue }
+      print("\(port.name.printable): \(TensorSummary.text(tensor))")
+      if let output { try OutputFolder.write(tensor, name: port.name, to: output) }
+    }
+    if draw { show(inputs, results, session) }
+    guard profile != nil || times else { return }
+    try session.bind(inputs)
+    let measured = try session.profile()
+    print(ProfileTable.text(measured, peak: .measured(threads: session.threads)))
+    if let profile {
+      try AtomicFile.write(Array(Trace.json(measured, name: session.entryPoint.name).utf8), to: profile)
+    }
+  }
+}
+
+extension RunCommand {
+  /// The first input that is a picture, beside the scores of the first output that has some.
+  private func show(_ inputs: [String: Tensor], _ results: [String: Tensor], _ session: Session) {
+    let isColored = isatty(STDOUT_FILENO) == 1
+    let ports = session.inputs.compactMap { inputs[$0.name] } + session.outputs.compactMap { results[$0.name] }
+    let picture = ports.lazy.compactMap { tensor in
+      TerminalPicture.lines(tensor, isColored: isColored).map { (lines: $0, width: tensor.shape.last ?? 0) }
+    }.first
+    let scores = session.outputs.reversed().lazy.compactMap { results[$0.name].flatMap(TerminalPicture.bars) }.first
+    guard picture != nil || scores != nil else { return }
+    print()
+    print(TerminalPicture.beside(picture?.lines ?? [], width: picture?.width ?? 0, scores ?? []))
+    print()
+  }
+}
+
+/// `NAME.npy` files of outputs; characters that a file name cannot hold become `_`.
+enum OutputFolder {
+  static func write(_ tensor: Tensor, name: String, to folder: String) throws {
+    do {
+      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    } catch {
+      throw Diagnostic(
+        code: "output-folder", what: "the folder \(folder) cannot be made", place: .init(file: folder),
+        why: error.localizedDescription, remedy: "choose another folder with --output")
+    }
+    try Npy.write(tensor, path: folder + "/" + fileName(name) + ".npy")
+  }
+
+  static func fileName(_ name: String) -> String {
+    let cleaned = String(name.map { $0 == "/" || $0 == "\0" || $0 == "\\" ? "_" : $0 })
+    return cleaned.isEmpty || cleaned == "." || cleaned == ".." ? "_" + cleaned : String(cleaned.prefix(200))
+  }
+}
+
+/// A tensor in one line: type, range, first values.
+enum TensorSummary {
+  static func text(_ tensor: Tensor) -> String {
+    guard tensor.count > 0 else { return "\(tensor.type), empty" }
+    let values = tensor.doubles
+    let finite = values.filter(\.isFinite)
+    let shown = values.prefix(10).map { tensor.elementType.isFloat ? String(format: "%.5g", $0) : String(Int64($0)) }
+    var text = "\(tensor.type) [\(shown.joined(separator: ", "))\(values.count > 10 ? ", …" : "")]"
+    if values.count > 10, let low = finite.min(), let high = finite.max() {
+      text += String(format: " min %.5g max %.5g", low, high)
+    }
+    let broken = values.count - finite.count
+    return broken == 0 ? text : text + ", \(broken) not finite"
+  }
+}
