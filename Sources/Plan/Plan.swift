@@ -13,16 +13,19 @@ public struct Plan: Sendable {
   public var weights: [PlanWeight]
   public var modules: [NativeModule]
   public var entryPoints: [EntryPoint]
+  /// Small files that programs around the model need: settings, vocabularies.
+  public var attachments: [PlanAttachment]
 
   public init(
     provenance: Provenance, host: HostRequirement? = nil, weights: [PlanWeight] = [], modules: [NativeModule] = [],
-    entryPoints: [EntryPoint] = []
+    entryPoints: [EntryPoint] = [], attachments: [PlanAttachment] = []
   ) {
     self.provenance = provenance
     self.host = host
     self.weights = weights
     self.modules = modules
     self.entryPoints = entryPoints
+    self.attachments = attachments
   }
 }
 

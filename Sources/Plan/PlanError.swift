@@ -22,6 +22,8 @@ public enum PlanError: SwageError, Hashable {
   case invalid(file: String?, faults: [PlanFault])
   /// More than the format holds.
   case tooLarge(part: String, bytes: Int, limit: Int)
+  /// The plan has no pipeline, or one that does not fit its entry points.
+  case pipeline(reason: String)
   /// Native code that this user did not compile on this machine.
   case untrusted(file: String, hasTag: Bool)
   /// The user's key for native code cannot be made or used.
@@ -99,6 +101,12 @@ public enum PlanError: SwageError, Hashable {
         Diagnostic(
           code: "plan-too-large", what: "the plan's \(part) would be too large",
           why: "\(bytes) bytes, the limit is \(limit)", remedy: "compile fewer entry points into one plan")
+      ]
+    case .pipeline(let reason):
+      return [
+        Diagnostic(
+          code: "plan-pipeline", what: "the plan is no text-to-image pipeline that can run", why: reason,
+          remedy: "compile a diffusers checkpoint folder with `swage compile FOLDER`")
       ]
     case .untrusted(let file, let hasTag):
       return [

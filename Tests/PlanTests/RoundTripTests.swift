@@ -54,8 +54,11 @@ import Testing
     try PlanWriter.write(SamplePlans.rich(), to: path, keys: folder.keys)
     let header = try PlanReader.header(path: path)
     #expect(header.toolVersion == "0.1.0")
-    #expect(header.sections.map(\.kind) == [.manifest, .weights, .native, .native, .source])
-    #expect(header.sections.map(\.index) == [0, 0, 0, 1, 0])
+    #expect(
+      header.sections.map(\.kind) == [
+        .manifest, .weights, .native, .native, .source, .attachment, .attachment, .attachment,
+      ])
+    #expect(header.sections.map(\.index) == [0, 0, 0, 1, 0, 0, 1, 2])
     #expect(PlanFormat.isPlan(path: path))
     #expect(!PlanFormat.isPlan(path: folder.file("missing")))
   }
@@ -91,6 +94,7 @@ import Testing
     }
     for weight in plan.weights { #expect(text.contains(weight.name)) }
     for module in plan.modules { #expect(text.contains(module.name)) }
+    for attachment in plan.attachments { #expect(text.contains(attachment.name)) }
     let json = try JSONSerialization.jsonObject(with: Data(PlanText.json(plan).utf8)) as? [String: Any]
     #expect((json?["entry_points"] as? [Any])?.count == plan.entryPoints.count)
     let instructions = ((json?["entry_points"] as? [[String: Any]])?[0]["instructions"] as? [Any])?.count

@@ -53,7 +53,12 @@ enum SamplePlans {
       modules: [
         module("kernels", bytes: 5000, source: "void f(void) {}\n"), module("more-kernels", bytes: 64, source: ""),
       ],
-      entryPoints: [main(), tail()])
+      entryPoints: [main(), tail()],
+      attachments: [
+        PlanAttachment(name: "tokenizer/merges.txt", bytes: Array("é n</w>\n".utf8)),
+        PlanAttachment(name: "empty", bytes: []),
+        PlanAttachment(name: "tokenizer/vocab.json", bytes: (0..<1000).map { UInt8(truncatingIfNeeded: $0) }),
+      ])
   }
 
   static func module(_ name: String, bytes: Int, source: String) -> NativeModule {

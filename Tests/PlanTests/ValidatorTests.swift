@@ -38,6 +38,18 @@ struct Breakage: Sendable, CustomTestStringConvertible {
     .init(.names, "entry point without a name") { $0.entryPoints[1].name = "" },
     .init(.names, "two modules of one name") { $0.modules[1].name = "kernels" },
     .init(.names, "module name with a path") { $0.modules[1].name = "../kernels" },
+    .init(.names, "two attachments of one name") { $0.attachments[1].name = "tokenizer/merges.txt" },
+    .init(.attachments, "without a name") { $0.attachments[0].name = "" },
+    .init(.attachments, "outside of its folder") { $0.attachments[0].name = "tokenizer/../../merges.txt" },
+    .init(.attachments, "absolute name") { $0.attachments[0].name = "/merges.txt" },
+    .init(.attachments, "name with a space") { $0.attachments[0].name = "merges .txt" },
+    .init(.attachments, "too many") { plan in
+      plan.attachments += (0...PlanAttachment.maximumCount).map { PlanAttachment(name: "a\($0)", bytes: []) }
+    },
+    .init(.attachments, "too large") { plan in
+      let bytes = [UInt8](repeating: 0, count: PlanAttachment.maximumTotalBytes / 4)
+      plan.attachments += (0..<5).map { PlanAttachment(name: "a\($0)", bytes: bytes) }
+    },
     .init(.names, "feature without a name") { $0.host?.features.append("") },
     .entry(.names, "two inputs of one name") { $0.inputs[1].name = "x" },
     .entry(.names, "two outputs of one name") { $0.outputs[1].name = "y" },

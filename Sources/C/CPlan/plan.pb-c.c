@@ -322,6 +322,51 @@ void   swage_plan__module__free_unpacked
   assert(message->base.descriptor == &swage_plan__module__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   swage_plan__attachment__init
+                     (SwagePlan__Attachment         *message)
+{
+  static const SwagePlan__Attachment init_value = SWAGE_PLAN__ATTACHMENT__INIT;
+  *message = init_value;
+}
+size_t swage_plan__attachment__get_packed_size
+                     (const SwagePlan__Attachment *message)
+{
+  assert(message->base.descriptor == &swage_plan__attachment__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t swage_plan__attachment__pack
+                     (const SwagePlan__Attachment *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &swage_plan__attachment__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t swage_plan__attachment__pack_to_buffer
+                     (const SwagePlan__Attachment *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &swage_plan__attachment__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+SwagePlan__Attachment *
+       swage_plan__attachment__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (SwagePlan__Attachment *)
+     protobuf_c_message_unpack (&swage_plan__attachment__descriptor,
+                                allocator, len, data);
+}
+void   swage_plan__attachment__free_unpacked
+                     (SwagePlan__Attachment *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &swage_plan__attachment__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   swage_plan__entry_point__init
                      (SwagePlan__EntryPoint         *message)
 {
@@ -1087,7 +1132,7 @@ void   swage_plan__fail__free_unpacked
   assert(message->base.descriptor == &swage_plan__fail__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor swage_plan__manifest__field_descriptors[6] =
+static const ProtobufCFieldDescriptor swage_plan__manifest__field_descriptors[7] =
 {
   {
     "provenance",
@@ -1161,8 +1206,21 @@ static const ProtobufCFieldDescriptor swage_plan__manifest__field_descriptors[6]
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "attachments",
+    7,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(SwagePlan__Manifest, n_attachments),
+    offsetof(SwagePlan__Manifest, attachments),
+    &swage_plan__attachment__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned swage_plan__manifest__field_indices_by_name[] = {
+  6,   /* field[6] = attachments */
   2,   /* field[2] = blobs */
   5,   /* field[5] = entry_points */
   1,   /* field[1] = host */
@@ -1173,7 +1231,7 @@ static const unsigned swage_plan__manifest__field_indices_by_name[] = {
 static const ProtobufCIntRange swage_plan__manifest__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 6 }
+  { 0, 7 }
 };
 const ProtobufCMessageDescriptor swage_plan__manifest__descriptor =
 {
@@ -1183,7 +1241,7 @@ const ProtobufCMessageDescriptor swage_plan__manifest__descriptor =
   "SwagePlan__Manifest",
   "swage_plan",
   sizeof(SwagePlan__Manifest),
-  6,
+  7,
   swage_plan__manifest__field_descriptors,
   swage_plan__manifest__field_indices_by_name,
   1,  swage_plan__manifest__number_ranges,
@@ -1546,6 +1604,44 @@ const ProtobufCMessageDescriptor swage_plan__module__descriptor =
   swage_plan__module__field_indices_by_name,
   1,  swage_plan__module__number_ranges,
   (ProtobufCMessageInit) swage_plan__module__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor swage_plan__attachment__field_descriptors[1] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_OPTIONAL,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(SwagePlan__Attachment, has_name),
+    offsetof(SwagePlan__Attachment, name),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned swage_plan__attachment__field_indices_by_name[] = {
+  0,   /* field[0] = name */
+};
+static const ProtobufCIntRange swage_plan__attachment__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor swage_plan__attachment__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "swage_plan.Attachment",
+  "Attachment",
+  "SwagePlan__Attachment",
+  "swage_plan",
+  sizeof(SwagePlan__Attachment),
+  1,
+  swage_plan__attachment__field_descriptors,
+  swage_plan__attachment__field_indices_by_name,
+  1,  swage_plan__attachment__number_ranges,
+  (ProtobufCMessageInit) swage_plan__attachment__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor swage_plan__entry_point__field_descriptors[10] =

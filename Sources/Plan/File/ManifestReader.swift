@@ -21,6 +21,7 @@ struct ManifestReader {
     var weights: [Weight]
     var moduleNames: [String]
     var entryPoints: [EntryPoint]
+    var attachmentNames: [String]
   }
 
   let file: String
@@ -123,6 +124,9 @@ struct ManifestReader {
       moduleNames: try list(message.n_modules, message.modules) { try text($1.name, "module \($0)") },
       entryPoints: try list(message.n_entry_points, message.entry_points) {
         try entryPoint($1, "entry point \($0)")
+      },
+      attachmentNames: try list(message.n_attachments, message.attachments) {
+        try text($1.name, "attachment \($0)")
       })
   }
 

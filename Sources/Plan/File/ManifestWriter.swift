@@ -41,6 +41,7 @@ struct ManifestWriter {
     }
     for module in plan.modules { out.message(5) { $0.text(1, module.name) } }
     for entry in plan.entryPoints { out.message(6) { write(entry, to: &$0) } }
+    for attachment in plan.attachments { out.message(7) { $0.text(1, attachment.name) } }
     return out.bytes
   }
 

@@ -58,19 +58,20 @@ public struct PlanSection: Hashable, Sendable {
     case native = 3
     /// Source text of a native module.
     case source = 4
+    case attachment = 5
 
     public var name: String { String(describing: self) }
 
     var alignment: Int {
       switch self {
-      case .manifest, .source: 64
+      case .manifest, .source, .attachment: 64
       case .weights, .native: 4096
       }
     }
   }
 
   public var kind: Kind
-  /// The module, for native images and sources; else 0.
+  /// The module, for native images and sources; the attachment; else 0.
   public var index: Int
   /// Bytes from the start of the file.
   public var offset: Int
@@ -78,7 +79,12 @@ public struct PlanSection: Hashable, Sendable {
   /// Of the section's bytes; of the weights, of the blobs' checksums in the manifest.
   public var checksum: UInt64
 
-  var name: String { kind == .native || kind == .source ? "\(kind.name) \(index)" : kind.name }
+  var name: String {
+    switch kind {
+    case .manifest, .weights: kind.name
+    case .native, .source, .attachment: "\(kind.name) \(index)"
+    }
+  }
 }
 
 /// What stands before the sections.
@@ -206,6 +212,10 @@ extension PlanHeader {
       case .native:
         guard section.index == (previous?.kind == .native ? (previous?.index ?? 0) + 1 : 0) else {
           throw refuse("a module before it has no image")
+        }
+      case .attachment:
+        guard section.index == (previous?.kind == .attachment ? (previous?.index ?? 0) + 1 : 0) else {
+          throw refuse("an attachment before it is missing")
         }
       case .source: break
       }

@@ -65,7 +65,7 @@ private struct PlanFile {
       switch section.kind {
       case .manifest: break
       case .weights: try verifyWeights(section, manifest)
-      case .native, .source:
+      case .native, .source, .attachment:
         guard withSection(section, { PlanFormat.checksum($0) }) == section.checksum else {
           throw PlanError.damaged(file: path, part: section.name, offset: section.offset)
         }
@@ -156,7 +156,24 @@ private struct PlanFile {
     }
     return Plan(
       provenance: manifest.provenance, host: manifest.host, weights: weights, modules: modules,
-      entryPoints: manifest.entryPoints)
+      entryPoints: manifest.entryPoints, attachments: try attachments(manifest))
+  }
+
+  private func attachments(_ manifest: ManifestReader.Manifest) throws -> [PlanAttachment] {
+    let held = header.sections.filter { $0.kind == .attachment }
+    guard held.count == manifest.attachmentNames.count else {
+      throw PlanError.badManifest(
+        file: path, place: "the attachments",
+        reason: "\(manifest.attachmentNames.count) names for \(held.count) attachments")
+    }
+    // Checked before anything is copied; the file bounds the sum.
+    let total = held.reduce(0) { $0 + $1.length }
+    guard total <= PlanAttachment.maximumTotalBytes else {
+      throw PlanError.tooLarge(part: "attachments", bytes: total, limit: PlanAttachment.maximumTotalBytes)
+    }
+    return zip(manifest.attachmentNames, held).map { name, section in
+      PlanAttachment(name: name, bytes: withSection(section) { Array($0) })
+    }
   }
 
   func checkTrust(_ policy: TrustPolicy, keys: PlanTrust) throws {

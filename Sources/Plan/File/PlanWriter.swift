@@ -19,7 +19,7 @@ public enum PlanWriter {
       throw PlanError.tooLarge(part: "manifest", bytes: manifest.count, limit: Int(Int32.max))
     }
     let sources = plan.modules.indices.filter { !plan.modules[$0].source.isEmpty }
-    let count = 2 + plan.modules.count + sources.count
+    let count = 2 + plan.modules.count + sources.count + plan.attachments.count
     guard count <= PlanFormat.maximumSections else {
       throw PlanError.tooLarge(
         part: "table of contents", bytes: count * PlanFormat.entryByteCount,
@@ -41,6 +41,11 @@ public enum PlanWriter {
         .source, index, length: text.utf8.count,
         checksum: text.withUTF8 { PlanFormat.checksum(UnsafeRawBufferPointer($0)) })
     }
+    for (index, attachment) in plan.attachments.enumerated() {
+      try table.append(
+        .attachment, index, length: attachment.bytes.count,
+        checksum: attachment.bytes.withUnsafeBytes { PlanFormat.checksum($0) })
+    }
 
     let tag = try Self.tag(plan, manifest: manifest, sections: table.sections, keys: keys)
     let header = PlanHeader(
@@ -58,6 +63,8 @@ public enum PlanWriter {
       case .source:
         var text = plan.modules[section.index].source
         try text.withUTF8 { try output.write(UnsafeRawBufferPointer($0), at: section.offset) }
+      case .attachment:
+        try plan.attachments[section.index].bytes.withUnsafeBytes { try output.write($0, at: section.offset) }
       }
     }
     try output.file.commit()

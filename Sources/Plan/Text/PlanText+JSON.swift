@@ -9,6 +9,10 @@ extension PlanText {
       ("host", plan.host.map { hostJSON($0) } ?? .null),
       ("modules", .array(plan.modules.map { moduleJSON($0) })),
       ("weights", .array(plan.weights.map { weightJSON($0) })),
+      (
+        "attachments",
+        .array(plan.attachments.map { .object([("name", .string($0.name)), ("bytes", .number($0.bytes.count))]) })
+      ),
       ("entry_points", .array(plan.entryPoints.map { entryJSON($0, plan) })),
     ])
     return root.text + "\n"

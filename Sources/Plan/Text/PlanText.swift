@@ -7,6 +7,7 @@ public enum PlanText {
     var lines = provenance(plan)
     lines += modules(plan)
     lines += weights(plan)
+    lines += attachments(plan)
     for entry in plan.entryPoints { lines += [""] + describe(entry, of: plan) }
     return lines.joined(separator: "\n") + "\n"
   }
@@ -48,6 +49,15 @@ public enum PlanText {
       table.add(["\(index)", weight.name, weight.tensor.type.description, "\(weight.tensor.byteCount)"])
     }
     return ["\(plan.weights.count) weights, \(total) bytes"] + table.lines
+  }
+
+  private static func attachments(_ plan: Plan) -> [String] {
+    guard !plan.attachments.isEmpty else { return [] }
+    var table = TextTable(["attachment", ">bytes"])
+    for attachment in plan.attachments { table.add([attachment.name, "\(attachment.bytes.count)"]) }
+    var lines = table.lines
+    if let pipeline = try? PipelineDescription(of: plan) { lines += pipeline.lines }
+    return lines
   }
 
   // MARK: - Entry points

@@ -2,6 +2,8 @@
 public enum PlanRule: String, Hashable, Sendable, CaseIterable {
   /// Names of entry points, modules, symbols and ports are well formed and unique in their list.
   case names
+  /// Attachments are named as files in folders are, and are not too many or too large.
+  case attachments
   /// Every id is an index into its list.
   case ids
   /// Sizes are expressions over declared symbols that survive their text form.

@@ -17,6 +17,7 @@ public enum PlanValidator {
     var faults: [PlanFault] = []
     checkNames(plan.entryPoints.map(\.name), "entry point", "plan", &faults)
     checkModules(plan, &faults)
+    checkAttachments(plan.attachments, &faults)
     for weight in plan.weights where weight.tensor.elementType == .string {
       faults.append(PlanFault(.locations, "plan: weight '\(weight.name)'", "strings have no fixed width"))
     }
@@ -64,11 +65,33 @@ public enum PlanValidator {
     }
   }
 
+  private static func checkAttachments(_ attachments: [PlanAttachment], _ faults: inout [PlanFault]) {
+    checkNames(attachments.map(\.name), "attachment", "plan", &faults)
+    for attachment in attachments where !PlanAttachment.isName(attachment.name) {
+      faults.append(
+        PlanFault(
+          .attachments, "plan",
+          "attachment '\(attachment.name)' is not named by words of letters, digits, '_', '-' and '.' between slashes"))
+    }
+    if attachments.count > PlanAttachment.maximumCount {
+      faults.append(
+        PlanFault(
+          .attachments, "plan", "\(attachments.count) attachments, the limit is \(PlanAttachment.maximumCount)"))
+    }
+    // Overflow would need more bytes than fit in memory.
+    let total = attachments.reduce(0) { $0 &+ $1.bytes.count }
+    if total > PlanAttachment.maximumTotalBytes {
+      faults.append(
+        PlanFault(
+          .attachments, "plan", "attachments of \(total) bytes, the limit is \(PlanAttachment.maximumTotalBytes)"))
+    }
+  }
+
   private static func isModuleName(_ name: String) -> Bool {
     name.utf8.count <= 200 && name.utf8.first != UInt8(ascii: ".") && name.utf8.allSatisfy(isNameByte)
   }
 
-  private static func isNameByte(_ byte: UInt8) -> Bool {
+  static func isNameByte(_ byte: UInt8) -> Bool {
     isWordByte(byte) || byte == UInt8(ascii: "-") || byte == UInt8(ascii: ".")
   }
 

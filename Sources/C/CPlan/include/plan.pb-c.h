@@ -22,6 +22,7 @@ typedef struct SwagePlan__Host SwagePlan__Host;
 typedef struct SwagePlan__Blob SwagePlan__Blob;
 typedef struct SwagePlan__Weight SwagePlan__Weight;
 typedef struct SwagePlan__Module SwagePlan__Module;
+typedef struct SwagePlan__Attachment SwagePlan__Attachment;
 typedef struct SwagePlan__EntryPoint SwagePlan__EntryPoint;
 typedef struct SwagePlan__Value SwagePlan__Value;
 typedef struct SwagePlan__Buffer SwagePlan__Buffer;
@@ -68,10 +69,15 @@ struct  SwagePlan__Manifest
   SwagePlan__Module **modules;
   size_t n_entry_points;
   SwagePlan__EntryPoint **entry_points;
+  /*
+   * Attachment i has its bytes in attachment section i.
+   */
+  size_t n_attachments;
+  SwagePlan__Attachment **attachments;
 };
 #define SWAGE_PLAN__MANIFEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&swage_plan__manifest__descriptor) \
-    , NULL, NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL }
+    , NULL, NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL }
 
 
 struct  SwagePlan__Provenance
@@ -190,6 +196,20 @@ struct  SwagePlan__Module
 };
 #define SWAGE_PLAN__MODULE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&swage_plan__module__descriptor) \
+    , 0, {0,NULL} }
+
+
+struct  SwagePlan__Attachment
+{
+  ProtobufCMessage base;
+  /*
+   * Words joined by slashes: `scheduler/scheduler_config.json`.
+   */
+  protobuf_c_boolean has_name;
+  ProtobufCBinaryData name;
+};
+#define SWAGE_PLAN__ATTACHMENT__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&swage_plan__attachment__descriptor) \
     , 0, {0,NULL} }
 
 
@@ -723,6 +743,25 @@ SwagePlan__Module *
 void   swage_plan__module__free_unpacked
                      (SwagePlan__Module *message,
                       ProtobufCAllocator *allocator);
+/* SwagePlan__Attachment methods */
+void   swage_plan__attachment__init
+                     (SwagePlan__Attachment         *message);
+size_t swage_plan__attachment__get_packed_size
+                     (const SwagePlan__Attachment   *message);
+size_t swage_plan__attachment__pack
+                     (const SwagePlan__Attachment   *message,
+                      uint8_t             *out);
+size_t swage_plan__attachment__pack_to_buffer
+                     (const SwagePlan__Attachment   *message,
+                      ProtobufCBuffer     *buffer);
+SwagePlan__Attachment *
+       swage_plan__attachment__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   swage_plan__attachment__free_unpacked
+                     (SwagePlan__Attachment *message,
+                      ProtobufCAllocator *allocator);
 /* SwagePlan__EntryPoint methods */
 void   swage_plan__entry_point__init
                      (SwagePlan__EntryPoint         *message);
@@ -1069,6 +1108,9 @@ typedef void (*SwagePlan__Weight_Closure)
 typedef void (*SwagePlan__Module_Closure)
                  (const SwagePlan__Module *message,
                   void *closure_data);
+typedef void (*SwagePlan__Attachment_Closure)
+                 (const SwagePlan__Attachment *message,
+                  void *closure_data);
 typedef void (*SwagePlan__EntryPoint_Closure)
                  (const SwagePlan__EntryPoint *message,
                   void *closure_data);
@@ -1133,6 +1175,7 @@ extern const ProtobufCMessageDescriptor swage_plan__host__descriptor;
 extern const ProtobufCMessageDescriptor swage_plan__blob__descriptor;
 extern const ProtobufCMessageDescriptor swage_plan__weight__descriptor;
 extern const ProtobufCMessageDescriptor swage_plan__module__descriptor;
+extern const ProtobufCMessageDescriptor swage_plan__attachment__descriptor;
 extern const ProtobufCMessageDescriptor swage_plan__entry_point__descriptor;
 extern const ProtobufCMessageDescriptor swage_plan__value__descriptor;
 extern const ProtobufCMessageDescriptor swage_plan__buffer__descriptor;
