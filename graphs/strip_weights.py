@@ -130,14 +130,22 @@ def raw_bytes(tensor: TensorProto) -> bytes:
     return array.astype(array.dtype.newbyteorder("<")).tobytes()
 
 
-def strip(model: ModelProto) -> dict[str, tuple[str, list[int], bytes]]:
-    """Remove metadata and weights from `model` in place; the weights as safetensors type, shape and bytes."""
+def is_bare(tensor: TensorProto) -> bool:
+    """Whether the tensor's data was taken out before."""
+    entries = tensor.external_data if tensor.data_location == TensorProto.EXTERNAL else []
+    return any(entry.key == "location" and entry.value == LOCATION for entry in entries)
+
+
+def strip(model: ModelProto, keep=frozenset()) -> dict[str, tuple[str, list[int], bytes]]:
+    """Remove metadata and weights from `model` in place; the weights as safetensors type, shape and bytes.
+
+    Initializers named in `keep` belong to the structure."""
     remove_metadata(model)
     weights: dict[str, tuple[str, list[int], bytes]] = {}
     for graph in graphs(model.graph):
         lift_constants(graph)
         for tensor in graph.initializer:
-            if is_structure(tensor) or tensor.name in weights:
+            if is_structure(tensor) or is_bare(tensor) or tensor.name in weights or tensor.name in keep:
                 continue
             weights[tensor.name] = (SAFETENSORS_TYPES[tensor.data_type], list(tensor.dims), raw_bytes(tensor))
             bare = TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
