@@ -22,7 +22,7 @@ test: build lint unit differential malformed errors ## sets up what the tests ne
 
 unit: setup ## unit, golden and differential tests in Swift
 	swift build -c release --build-tests
-	swift test -c release --skip-build
+	@scripts/swift-test.sh
 
 lint: ## checks the formatting
 	swift format lint --strict --recursive Sources Tests Package.swift

@@ -73,10 +73,11 @@ struct StepTimer: StepHook {
     starts.deallocate()
   }
 
-  /// Before each run.
-  mutating func begin() {
+  /// Before each run. The reading that the first step's time begins with.
+  mutating func begin() -> UInt64 {
     ends.update(repeating: 0, count: count)
     last = swage_ticks()
+    return last
   }
 
   @inline(__always)
@@ -107,8 +108,7 @@ extension Session {
     var inside: UInt64 = 0
     var lastStart: UInt64 = 0
     for _ in 0..<runs {
-      timer.begin()
-      lastStart = swage_ticks()
+      lastStart = timer.begin()
       try execute(&timer)
       inside &+= swage_ticks() &- lastStart
     }
