@@ -8,7 +8,8 @@ import SwageTensor
 struct NativeCompilerCache {
   private let folder: String
   private static let header = "swage kernels 1\n"
-  private static let maximumFiles = 256
+  /// Some 40 KB each: the ONNX conformance suite needs a few thousand.
+  private static let maximumFiles = 10_000
 
   /// `$XDG_CACHE_HOME/swage/kernels`, or `~/.cache/swage/kernels`; nil where neither is known.
   init?(folder: String? = nil) {
