@@ -56,6 +56,8 @@ let package = Package(
       path: "Sources/Compiler"),
     .target(name: "SwageRuntime", dependencies: ["SwagePlan", "CRuntime", "COneDNN"], path: "Sources/Runtime"),
     .target(
+      name: "SwageDiffusion", dependencies: ["SwageTensor", "SwagePlan", "SwageRuntime"], path: "Sources/Diffusion"),
+    .target(
       name: "SwageReferenceDevice", dependencies: ["SwageRuntime", "SwageGraph"], path: "Sources/ReferenceDevice"),
     .target(
       name: "Swage", dependencies: ["SwageCompiler", "SwageInspect", "SwageRuntime", "SwageReferenceDevice"],
@@ -72,6 +74,9 @@ let package = Package(
       exclude: ["make_expected.py", "expected_nodes.json", "expected_floats.json"]),
     .testTarget(name: "FrontendTests", dependencies: ["SwageFrontend"], path: "Tests/FrontendTests"),
     .testTarget(name: "RuntimeTests", dependencies: ["SwageRuntime"], path: "Tests/RuntimeTests"),
+    .testTarget(
+      name: "DiffusionTests", dependencies: ["SwageDiffusion"], path: "Tests/DiffusionTests",
+      exclude: ["make_expected.py", "Expected"]),
     .testTarget(name: "InspectTests", dependencies: ["SwageInspect", "SwageFrontend"], path: "Tests/InspectTests"),
     .testTarget(name: "KernelTests", dependencies: ["SwageKernel"], path: "Tests/KernelTests"),
     .testTarget(

@@ -1,4 +1,5 @@
 import SwageFrontend
+import SwageTensor
 import Testing
 
 @Suite struct LoadingJSONTests {

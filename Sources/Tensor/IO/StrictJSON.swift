@@ -1,5 +1,3 @@
-import SwageTensor
-
 /// A JSON document (RFC 8259), read strictly: no duplicate keys, no text after the value, no byte order mark, no lone
 /// surrogates, limited nesting, and integers kept exact.
 public indirect enum StrictJSON: Sendable {
@@ -18,15 +16,37 @@ public indirect enum StrictJSON: Sendable {
     public var reason: String
   }
 
-  /// Parses all of `bytes`. Spaces after the value are allowed.
+  /// Parses all of `bytes`. Spaces after the value are allowed. With `allowsNonFinite`, the words that Python's `json`
+  /// writes for what RFC 8259 has no number for are numbers too: `NaN`, `Infinity`, `-Infinity`.
   public static func parse(
-    _ bytes: UnsafeRawBufferPointer, maximumDepth: Int = 64
+    _ bytes: UnsafeRawBufferPointer, maximumDepth: Int = 64, allowsNonFinite: Bool = false
   ) throws(Fault) -> StrictJSON {
-    var parser = Parser(bytes: bytes, maximumDepth: maximumDepth)
+    var parser = Parser(bytes: bytes, maximumDepth: maximumDepth, allowsNonFinite: allowsNonFinite)
     return try parser.document()
   }
 
   public var integer: Int? { if case .integer(let value) = self { value } else { nil } }
+  /// Parses a file's bytes, as above.
+  public static func parse(
+    _ bytes: [UInt8], maximumDepth: Int = 64, allowsNonFinite: Bool = false
+  ) throws(Fault) -> StrictJSON {
+    let result: Result<StrictJSON, Fault> = bytes.withUnsafeBytes { buffer in
+      Result { () throws(Fault) in
+        try parse(buffer, maximumDepth: maximumDepth, allowsNonFinite: allowsNonFinite)
+      }
+    }
+    return try result.get()
+  }
+
+  public var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
+  /// An integer or a number.
+  public var double: Double? {
+    switch self {
+    case .integer(let value): Double(value)
+    case .number(let value): value
+    default: nil
+    }
+  }
   public var string: String? { if case .string(let value) = self { value } else { nil } }
   public var array: [StrictJSON]? { if case .array(let value) = self { value } else { nil } }
   public var object: [(key: String, value: StrictJSON)]? { if case .object(let value) = self { value } else { nil } }
@@ -38,11 +58,13 @@ public indirect enum StrictJSON: Sendable {
 private struct Parser {
   let bytes: UnsafeRawBufferPointer
   let maximumDepth: Int
+  let allowsNonFinite: Bool
   private var position = 0
 
-  init(bytes: UnsafeRawBufferPointer, maximumDepth: Int) {
+  init(bytes: UnsafeRawBufferPointer, maximumDepth: Int, allowsNonFinite: Bool) {
     self.bytes = bytes
     self.maximumDepth = maximumDepth
+    self.allowsNonFinite = allowsNonFinite
   }
 
   private func fault(_ reason: String, at offset: Int? = nil) -> StrictJSON.Fault {
@@ -86,6 +108,10 @@ private struct Parser {
     case UInt8(ascii: "t"): return try word("true", .bool(true))
     case UInt8(ascii: "f"): return try word("false", .bool(false))
     case UInt8(ascii: "n"): return try word("null", .null)
+    case UInt8(ascii: "N") where allowsNonFinite: return try word("NaN", .number(.nan))
+    case UInt8(ascii: "I") where allowsNonFinite: return try word("Infinity", .number(.infinity))
+    case UInt8(ascii: "-") where allowsNonFinite && bytes[position...].starts(with: "-I".utf8):
+      return try word("-Infinity", .number(-.infinity))
     case UInt8(ascii: "-"), 48...57: return try number()
     default: throw fault("a value is missing")
     }
