@@ -4,7 +4,8 @@ import SwageTensor
 
 /// What to compile and how.
 public struct CompileRequest: Sendable {
-  /// ONNX files; each becomes an entry point named after its file. They share weights that are equal.
+  /// ONNX files, each of which becomes an entry point named after its file, or one checkpoint folder, whose parts do.
+  /// Weights that are equal are stored once.
   public var models: [String]
   /// Safetensors files or shard indices for graphs without weights.
   public var weights: [String]
@@ -16,6 +17,8 @@ public struct CompileRequest: Sendable {
   /// Fills missing weights at random from this seed.
   public var syntheticSeed: UInt64?
   public var threads: Int
+  /// For a checkpoint folder.
+  public var checkpoint: CheckpointOptions
   /// Bound on rewrites over all passes; nil for none.
   public var maxRewrites: Int?
   /// The last pass to run; nil for all.
@@ -28,7 +31,9 @@ public struct CompileRequest: Sendable {
   public init(
     models: [String], weights: [String] = [], targets: [String] = ["cpu", "reference"],
     precision: PipelineOptions.Precision = .f32,
-    shapes: [String: [Int]] = [:], syntheticSeed: UInt64? = nil, threads: Int = 1, maxRewrites: Int? = nil,
+    shapes: [String: [Int]] = [:], syntheticSeed: UInt64? = nil, threads: Int = 1,
+    checkpoint: CheckpointOptions = CheckpointOptions(),
+    maxRewrites: Int? = nil,
     stopAfter: String? = nil, keepsGraphs: Bool = false, randomPlacementSeed: UInt64? = nil
   ) {
     self.models = models
@@ -38,6 +43,7 @@ public struct CompileRequest: Sendable {
     self.shapes = shapes
     self.syntheticSeed = syntheticSeed
     self.threads = threads
+    self.checkpoint = checkpoint
     self.maxRewrites = maxRewrites
     self.stopAfter = stopAfter
     self.keepsGraphs = keepsGraphs
@@ -52,6 +58,7 @@ extension CompileRequest {
     for (name, sizes) in shapes.sorted(by: { $0.key < $1.key }) {
       flags.append("--shape \(name)=\(sizes.map(String.init).joined(separator: "x"))")
     }
+    flags += checkpoint.flags
     if let syntheticSeed { flags.append("--synthetic-weights \(syntheticSeed)") }
     if let stopAfter { flags.append("--stop-after \(stopAfter)") }
     if let maxRewrites { flags.append("--max-rewrites \(maxRewrites)") }

@@ -7,6 +7,9 @@ import SwageTensor
 ///
 ///     let result = try Compiler(CompileRequest(models: ["model.onnx"])).compile()
 ///     try PlanWriter.write(result.plan, to: "model.plan")
+///
+/// A checkpoint folder of diffusers gives one plan with an entry point for each part, and the attachments that
+/// `PipelineDescription` names.
 public struct Compiler: Sendable {
   public let request: CompileRequest
 
@@ -65,7 +68,9 @@ public struct Compiler: Sendable {
     let provenance = Provenance(
       toolVersion: SwageVersion.current, sources: imported.sources, flags: request.flags,
       syntheticWeightsSeed: imported.hasSyntheticWeights ? request.syntheticSeed : nil)
-    return CompileResult(plan: try lowerer.finish(entries, provenance: provenance), graphs: compiled)
+    var plan = try lowerer.finish(entries, provenance: provenance)
+    plan.attachments = imported.attachments
+    return CompileResult(plan: plan, graphs: compiled, notes: imported.notes)
   }
 }
 
@@ -73,6 +78,8 @@ public struct Compiler: Sendable {
 public struct CompileResult: Sendable {
   public var plan: Plan
   public var graphs: [CompiledGraph]
+  /// What was left out, and why.
+  public var notes: [String] = []
 }
 
 public struct CompiledGraph: Sendable {

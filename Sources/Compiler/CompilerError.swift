@@ -10,6 +10,8 @@ public enum CompilerError: SwageError {
   case missingWeights(String, [String])
   /// `--shape` names an input that the model does not have.
   case unknownInput(String, known: [String])
+  /// A flag for checkpoint folders with another model, or the other way round.
+  case checkpointFlag(String, isCheckpoint: Bool)
 
   public var diagnostics: [Diagnostic] {
     switch self {
@@ -23,7 +25,7 @@ public enum CompilerError: SwageError {
       [
         Diagnostic(
           code: "model-unknown", what: "\(path) is no model that swage reads", place: .init(file: path), why: why,
-          remedy: "give an .onnx file, or a graph with --weights FILE.safetensors")
+          remedy: "give an .onnx file, a graph with --weights FILE.safetensors, or a checkpoint folder of diffusers")
       ]
     case .missingWeights(let path, let names):
       [
@@ -32,6 +34,17 @@ public enum CompilerError: SwageError {
           why:
             "\(names.count) initialisers need data: \(names.prefix(8).joined(separator: ", "))\(names.count > 8 ? ", …" : "")",
           remedy: "name the checkpoint with --weights FILE.safetensors, or time it with --synthetic-weights 1")
+      ]
+    case .checkpointFlag(let flag, let isCheckpoint):
+      [
+        Diagnostic(
+          fault: .usage, code: "usage-checkpoint",
+          what: isCheckpoint
+            ? "\(flag) is not for checkpoint folders" : "\(flag) is for checkpoint folders, and the model is none",
+          place: .init(flag: flag),
+          remedy: isCheckpoint
+            ? "leave it out; --size and --batch fix sizes, --variant chooses weights"
+            : "leave it out; --shape fixes sizes of other models")
       ]
     case .unknownInput(let name, let known):
       [

@@ -9,6 +9,9 @@ public struct ImportedModels: Sendable {
   public var graphs: [Graph]
   public var sources: [Provenance.Source]
   public var hasSyntheticWeights: Bool
+  public var attachments: [PlanAttachment] = []
+  /// What was left out, and why.
+  public var notes: [String] = []
 }
 
 /// Reads models and binds their weights.
@@ -18,6 +21,12 @@ struct ModelImporter {
   init(_ request: CompileRequest) { self.request = request }
 
   func run(progress: (String) -> Void) throws -> ImportedModels {
+    if let folder = request.models.first(where: DiffusersFolder.isCheckpoint) {
+      try checkCheckpoint(folder)
+      var importer = try CheckpointImporter(request, path: folder)
+      return try importer.run(progress: progress)
+    }
+    if let flag = request.checkpoint.flags.first { throw CompilerError.checkpointFlag(flag, isCheckpoint: false) }
     let weights = request.weights.isEmpty ? nil : try Safetensors.load(paths: request.weights)
     var graphs: [Graph] = []
     var files: [String] = []
@@ -49,7 +58,17 @@ struct ModelImporter {
   private func checkReadable(_ path: String) throws {
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue else { return }
-    throw CompilerError.unknownModel(path: path, why: "it is a folder without a checkpoint that swage knows")
+    throw CompilerError.unknownModel(path: path, why: "it is a folder without a model_index.json")
+  }
+
+  private func checkCheckpoint(_ folder: String) throws {
+    if request.models.count > 1 {
+      throw CompilerError.unknownModel(path: folder, why: "a checkpoint folder gives a plan of its own")
+    }
+    for (flag, isGiven) in [("--weights", !request.weights.isEmpty), ("--shape", !request.shapes.isEmpty)] where isGiven
+    {
+      throw CompilerError.checkpointFlag(flag, isCheckpoint: true)
+    }
   }
 
   /// The file's base name; a number follows where two files share it.

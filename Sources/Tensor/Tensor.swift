@@ -49,16 +49,14 @@ public struct Tensor: @unchecked Sendable {
   public var type: TensorType { TensorType(elementType, sizes: shape) }
 
   public func withBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
-    try withExtendedLifetime(storage) {
-      try body(UnsafeRawBufferPointer(start: storage.base + byteOffset, count: byteCount))
-    }
+    try storage.withBase { try body(UnsafeRawBufferPointer(start: $0 + byteOffset, count: byteCount)) }
   }
 
   /// The packed bytes for writing; copies first when someone else can see them.
   public mutating func withMutableBytes<R>(_ body: (UnsafeMutableRawBufferPointer) throws -> R) rethrows -> R {
-    if !isKnownUniquelyReferenced(&storage) || byteOffset != 0 {
+    if !isKnownUniquelyReferenced(&storage) || byteOffset != 0 || storage.recipe != nil {
       let copy = Storage(zeroed: byteCount)
-      copy.base.copyMemory(from: storage.base + byteOffset, byteCount: byteCount)
+      storage.withBase { copy.base.copyMemory(from: $0 + byteOffset, byteCount: byteCount) }
       storage = copy
       byteOffset = 0
     }

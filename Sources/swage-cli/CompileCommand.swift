@@ -7,17 +7,21 @@ struct CompileCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "compile", abstract: "Compiles models into one plan.",
     discussion: """
-      Each model becomes an entry point, named after its file; equal weights are stored once.
+      Each model becomes an entry point, named after its file; equal weights are stored once. The folder of a Stable
+      Diffusion checkpoint (diffusers' layout, or ONNX files of optimum) becomes one plan with all of its parts.
 
       Examples:
         swage compile model.onnx
         swage compile graphs/digits.onnx --weights models/digits/digits.safetensors -o digits.plan
         swage compile detector.onnx --shape x=1x3x640x640 --precision bf16
+        swage compile stable-diffusion-v1-4 --precision bf16 -o sd.plan
+        swage compile graphs/stable-diffusion-v1 --synthetic-weights 1 --size 512x512
         swage compile model.onnx --dump-passes passes --stop-after constant-fold
       """)
 
-  @Argument(help: "ONNX files.") var models: [String]
+  @Argument(help: "ONNX files, or a checkpoint folder.") var models: [String]
   @OptionGroup var arguments: CompileArguments
+  @OptionGroup var checkpoint: CheckpointArguments
   @Option(name: .shortAndLong, help: "The plan's path (default: beside the first model).") var output: String?
   @Option(name: .customLong("stop-after"), help: "Runs no pass after this one.") var stopAfter: String?
   @Option(name: .customLong("dump-passes"), help: "Writes the graph after every pass to this folder.")
@@ -28,6 +32,7 @@ struct CompileCommand: ParsableCommand {
     var request = try arguments.request(models: models)
     request.stopAfter = stopAfter
     request.keepsGraphs = dumpPasses != nil
+    request.checkpoint = checkpoint.options
     let start = ContinuousClock.now
     let result = try Compiler(request).compile { Terminal.progress($0) }
     Terminal.clearProgress()
@@ -40,7 +45,9 @@ struct CompileCommand: ParsableCommand {
   }
 
   static func defaultOutput(_ model: String) -> String {
-    (model.hasSuffix(".onnx") ? String(model.dropLast(5)) : model) + ".plan"
+    var path = model.hasSuffix(".onnx") ? String(model.dropLast(5)) : model
+    while path.count > 1, path.hasSuffix("/") { path.removeLast() }
+    return path + ".plan"
   }
 
   private func report(_ result: CompileResult, _ path: String, _ elapsed: Duration) {
@@ -49,6 +56,7 @@ struct CompileCommand: ParsableCommand {
       print(PassTable.text(graph.passes, of: graph.imported), terminator: "")
       print(PlacementSummary.text(graph.placement))
     }
+    for note in result.notes { print("note: \(note.printable)") }
     print(PlanSummary.text(result.plan, path: path))
     print(String(format: "compiled in %.2f s", elapsed.seconds))
   }

@@ -8,7 +8,8 @@ struct InspectCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "inspect", abstract: "Shows a model after each pass, or what is in a plan.",
     discussion: """
-      Of a model: the passes, who took each node and why not, and the graph. Of a plan: its parts.
+      Of a model: the passes, who took each node and why not, and the graph. Of a plan: its parts. Of a checkpoint
+      folder: its parts, graphs and settings; with --part, that part as a model.
 
       Examples:
         swage inspect model.onnx
@@ -17,10 +18,13 @@ struct InspectCommand: ParsableCommand {
         swage inspect model.onnx --format html -o model.html
         swage inspect model.onnx --format onnx -o optimised.onnx
         swage inspect model.plan
+        swage inspect stable-diffusion-v1-4 --part unet --after import
       """)
 
-  @Argument(help: "An ONNX file, or a plan.") var model: String
+  @Argument(help: "An ONNX file, a checkpoint folder, or a plan.") var model: String
   @OptionGroup var arguments: CompileArguments
+  @OptionGroup var checkpoint: CheckpointArguments
+  @Option(name: .long, help: "Of a checkpoint: the entry point to show, such as unet or unet_prompt.") var part: String?
   @Option(name: .long, help: "The graph after this pass (import: before the first one).") var after: String?
   @Option(name: .long, help: "What this pass changed.") var diff: String?
   @Option(name: .long, help: "text, json, dot, onnx or html.") var format: Format = .text
@@ -30,9 +34,19 @@ struct InspectCommand: ParsableCommand {
     if PlanFormat.isPlan(path: model) { return try inspectPlan() }
     var request = try arguments.request(models: [model])
     request.keepsGraphs = true
+    request.checkpoint = checkpoint.options
+    if part == nil, DiffusersFolder.isCheckpoint(model) {
+      guard format == .text, after == nil, diff == nil else {
+        throw ValidationError("name a part of the checkpoint with --part")
+      }
+      return try write(Array(CheckpointOverview(path: model, options: request.checkpoint).text.utf8))
+    }
     let compiler = Compiler(request)
     let imported = try compiler.importGraphs { Terminal.progress($0) }
-    guard let original = imported.graphs.first else { return }
+    guard let original = imported.graphs.first(where: { part == nil || $0.name == part }) else {
+      let names = imported.graphs.map(\.name).joined(separator: ", ")
+      throw ValidationError("there is no part \(part ?? ""): the parts are \(names)")
+    }
     var graph = original
     let passes = try compiler.optimize(&graph) { Terminal.progress($0) }
     Terminal.clearProgress()

@@ -31,7 +31,7 @@ public struct WeightRequirement: Hashable, Sendable {
 
 extension WeightSet {
   /// The tensors for `requirements`, in their order. With `allowConversion`, f16 and bf16 tensors are widened, without
-  /// loss, where f32 is needed; each is copied.
+  /// loss, where f32 is needed: large ones when they are read.
   ///
   /// Throws `WeightBindingError` with every tensor that is missing, of another type or shape, or not used
   /// (unless `allowUnused`).
@@ -106,18 +106,23 @@ public struct WeightBindingError: SwageError, Hashable {
 /// Exact conversion of narrow floats.
 enum Widening {
   static func toF32(_ tensor: Tensor) -> Tensor {
+    let recipe = StorageRecipe("f32", sources: [tensor]) { fill($0, from: tensor) }
+    if tensor.byteCount >= Tensor.smallestDeferred, let later = Tensor(.f32, tensor.shape, recipe: recipe) {
+      return later
+    }
     var result = Tensor(zeros: .f32, tensor.shape)
-    let count = tensor.count
+    result.withMutableBytes { fill($0, from: tensor) }
+    return result
+  }
+
+  private static func fill(_ target: UnsafeMutableRawBufferPointer, from tensor: Tensor) {
     let isHalf = tensor.elementType == .f16
     tensor.withBytes { source in
-      result.withMutableBytes { target in
-        for index in 0..<count {
-          let bits = source.loadUnaligned(fromByteOffset: index * 2, as: UInt16.self)
-          let value = isHalf ? Float(Float16(bitPattern: bits)) : Float(bitPattern: UInt32(bits) << 16)
-          target.storeBytes(of: value, toByteOffset: index * 4, as: Float.self)
-        }
+      for index in 0..<tensor.count {
+        let bits = source.loadUnaligned(fromByteOffset: index * 2, as: UInt16.self)
+        let value = isHalf ? Float(Float16(bitPattern: bits)) : Float(bitPattern: UInt32(bits) << 16)
+        target.storeBytes(of: value, toByteOffset: index * 4, as: Float.self)
       }
     }
-    return result
   }
 }

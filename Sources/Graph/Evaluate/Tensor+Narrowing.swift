@@ -5,12 +5,16 @@ extension Tensor {
   /// large model. nil for other types.
   func narrowed(to type: ElementType) -> Tensor? {
     guard elementType == .f32 else { return nil }
-    let round: (Float) -> UInt16
     switch type {
-    case .bf16: round = Self.bf16
-    case .f16: round = { $0.isNaN ? 0x7E00 | UInt16($0.sign == .minus ? 0x8000 : 0) : Float16($0).bitPattern }
+    case .bf16: return converted(to: type, Self.bf16)
+    case .f16:
+      return converted(to: type) { $0.isNaN ? 0x7E00 | UInt16($0.sign == .minus ? 0x8000 : 0) : Float16($0).bitPattern }
     default: return nil
     }
+  }
+
+  @inline(__always)
+  private func converted(to type: ElementType, _ round: (Float) -> UInt16) -> Tensor {
     var result = Tensor(zeros: type, shape)
     withBytes { source in
       result.withMutableBytes { target in
@@ -23,6 +27,7 @@ extension Tensor {
     return result
   }
 
+  @inline(__always)
   private static func bf16(_ value: Float) -> UInt16 {
     let bits = value.bitPattern
     if value.isNaN { return UInt16(truncatingIfNeeded: bits >> 16) & 0x8000 | 0x7FC0 }

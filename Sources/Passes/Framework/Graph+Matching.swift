@@ -45,8 +45,10 @@ extension Graph {
 }
 
 extension Tensor {
-  /// The value of all elements, where there is at least one and they are the same.
+  /// The value of all elements, where there is at least one and they are the same; nil for weights that would have to be
+  /// computed first.
   public var splat: Double? {
+    guard !isDeferred else { return nil }
     guard count > 0, elementType.bitWidth >= 8 else { return count == 1 ? doubles.first : nil }
     let width = elementType.bitWidth / 8
     let isUniform = withBytes { bytes -> Bool in

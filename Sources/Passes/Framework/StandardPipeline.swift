@@ -19,6 +19,9 @@ extension Pipeline {
     constantFolding, shapeArithmetic, bindKnownSymbols, inlineIf, algebraic, commonSubexpressions, deadCode,
   ]
 
+  /// Simplification alone, for work on whole graphs before the standard pipeline.
+  public static let simplifying = Pipeline([.repeating(simplification, rounds: 8)])
+
   /// The pipeline of `swage compile`.
   public static func standard(_ options: PipelineOptions = PipelineOptions()) -> Pipeline {
     var stages: [Stage] = [.repeating(simplification, rounds: 8)]

@@ -96,7 +96,7 @@ private struct ConstantFolder {
         "\(node.label): not folded, \(added) bytes on top of \(spending.bytes) exceed the budget of \(totalBytes)")
       return
     }
-    guard let results = evaluate(node, chain, in: graph, &context) else { return }
+    guard let results = postponed(node, in: graph) ?? evaluate(node, chain, in: graph, &context) else { return }
     guard context.begin("constant-fold") else { return }
     spending.bytes += added
     spending.flops += total
@@ -147,6 +147,29 @@ private struct ConstantFolder {
     }
     collect(node)
     return chain
+  }
+
+  /// A large weight in another type or order of axes, computed only when it is written: such constants of a large model
+  /// do not fit in memory together.
+  private func postponed(_ node: Node, in graph: Graph) -> [Tensor]? {
+    guard let operand = node.operands.first ?? nil, let source = graph.constant(operand), node.operands.count == 1,
+      let result = node.results.first
+    else { return nil }
+    switch node.op {
+    case .cast, .transpose: break
+    default: return nil
+    }
+    let type = graph.type(of: result)
+    guard let shape = type.staticShape, let count = Checked.product(shape),
+      (type.elementType.byteCount(elements: count) ?? 0) >= Tensor.smallestDeferred, source.type != type
+    else { return nil }
+    let recipe = StorageRecipe(node.op, sources: [source]) { bytes in
+      var evaluation = EvaluationContext()
+      // Casts and transposes whose type rule holds have a result.
+      let value = try? node.op.definition.evaluate([source], &evaluation).first
+      value?.withBytes { bytes.copyMemory(from: $0) }
+    }
+    return Tensor(type.elementType, shape, recipe: recipe).map { [$0] }
   }
 
   private func evaluate(_ node: Node, _ chain: [NodeID], in graph: Graph, _ context: inout PassContext) -> [Tensor]? {

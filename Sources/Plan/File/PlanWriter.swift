@@ -110,14 +110,16 @@ private struct WeightLayout {
       var checksum: UInt64
     }
     struct Memory: Hashable {
-      var address: UInt
+      var storage: ObjectIdentifier
+      var offset: Int
       var length: Int
     }
     var blobsOfContent: [Content: [Int]] = [:]
     var blobOfMemory: [Memory: Int] = [:]
     for weight in weights {
       let tensor = weight.tensor
-      let memory = tensor.withBytes { Memory(address: UInt(bitPattern: $0.baseAddress), length: $0.count) }
+      let memory = Memory(
+        storage: ObjectIdentifier(tensor.storage), offset: tensor.byteOffset, length: tensor.byteCount)
       if let known = blobOfMemory[memory] {
         blobOfWeight.append(known)
         continue

@@ -94,8 +94,8 @@ extension PipelineDescription {
     }
   }
 
-  /// What `swage inspect PLAN` says of it.
-  var lines: [String] {
+  /// The description in lines, for people.
+  public var summary: [String] {
     let fixed = [
       fixedBatch.map { "\($0) pictures" }, fixedWidth.flatMap { width in fixedHeight.map { "\(width)x\($0)" } },
     ].compactMap { $0 }

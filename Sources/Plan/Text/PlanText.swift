@@ -56,7 +56,7 @@ public enum PlanText {
     var table = TextTable(["attachment", ">bytes"])
     for attachment in plan.attachments { table.add([attachment.name, "\(attachment.bytes.count)"]) }
     var lines = table.lines
-    if let pipeline = try? PipelineDescription(of: plan) { lines += pipeline.lines }
+    if let pipeline = try? PipelineDescription(of: plan) { lines += pipeline.summary }
     return lines
   }
 
