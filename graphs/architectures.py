@@ -5,8 +5,8 @@
     {"name": …, "parts": {"unet": {key: value, …}, "vae": {…}, "text_encoder": {…}},
      "defaults": {"unet": {key: value, …}, …}, "aliases": {"vae": {".to_q.": ".query.", …}}}
 
-A checkpoint matches where every part's config.json has the values of "parts", after absent keys took those of "defaults".
-"aliases": what a name contains here -> what it contains in checkpoints of older releases.
+A checkpoint matches where every part's config.json has the values of "parts", after absent keys took those of
+"defaults". "aliases": what a name contains here -> what it contains in checkpoints of older releases.
 """
 
 import inspect
@@ -19,17 +19,14 @@ from transformers import CLIPTextConfig
 import parts
 from strip_weights import write
 
-# Inputs of a UNet beyond the first three.
-CONDITIONS = ["text_embeds", "time_ids", "timestep_cond"]
-
 # Keys that leave the graph as it is: sizes of pictures, training, numbers that the pipeline applies.
 IGNORED = {
     "unet": {"sample_size", "dropout", "upcast_attention", "addition_embed_type_num_heads"},
     "vae": {"sample_size", "scaling_factor", "shift_factor", "latents_mean", "latents_std", "force_upcast"},
 }
 TEXT_KEYS = [
-    "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "max_position_embeddings",
-    "hidden_act", "layer_norm_eps",
+    "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+    "max_position_embeddings", "hidden_act", "layer_norm_eps",
 ]  # fmt: skip
 TEXT_PROJECTION_KEYS = ["projection_dim", "eos_token_id"]
 
@@ -82,7 +79,8 @@ def stable_diffusion_v1() -> dict[str, dict]:
     return {
         "model_index": {
             "_class_name": "StableDiffusionPipeline", "_diffusers_version": "0.42.1", "feature_extractor": [None, None],
-            "requires_safety_checker": False, "safety_checker": [None, None], "scheduler": ["diffusers", "PNDMScheduler"],
+            "requires_safety_checker": False, "safety_checker": [None, None],
+            "scheduler": ["diffusers", "PNDMScheduler"],
             "text_encoder": ["transformers", "CLIPTextModel"], "tokenizer": ["transformers", "CLIPTokenizer"],
             "unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "AutoencoderKL"],
         },
@@ -112,7 +110,8 @@ def stable_diffusion_v1_lcm() -> dict[str, dict]:
 def stable_diffusion_xl() -> dict[str, dict]:
     index = stable_diffusion_v1()["model_index"] | {
         "_class_name": "StableDiffusionXLPipeline", "force_zeros_for_empty_prompt": True, "image_encoder": [None, None],
-        "scheduler": ["diffusers", "EulerDiscreteScheduler"], "text_encoder_2": ["transformers", "CLIPTextModelWithProjection"],
+        "scheduler": ["diffusers", "EulerDiscreteScheduler"],
+        "text_encoder_2": ["transformers", "CLIPTextModelWithProjection"],
         "tokenizer_2": ["transformers", "CLIPTokenizer"],
     }  # fmt: skip
     for key in ["safety_checker", "requires_safety_checker"]:

@@ -8,8 +8,8 @@ architectures.py), and the configuration files that make the folder one that `sw
 --synthetic-weights 1` reads. Nothing is downloaded, and no weights exist in memory: the models are built on PyTorch's
 meta device. The versions that the shipped graphs were made with stand in requirements.txt.
 
-Batch, height and width are symbols. Weights have the names and shapes that they have in the checkpoint's files; attention,
-group normalisation and GELU are single operators (opset 23).
+Batch, height and width are symbols. Weights have the names and shapes that they have in the checkpoint's files;
+attention, group normalisation and GELU are single operators (opset 23).
 """
 
 import argparse
@@ -43,18 +43,12 @@ def trace(part: parts.Part) -> ir.Model:
     shapes = {
         name: {axis: symbols[symbol] for axis, symbol in part.open_axes.get(name, {}).items()} for name in part.inputs
     }
-    names = list(part.inputs)
-    positional = [name for name in names if name not in architectures.CONDITIONS]
-    named = {name: part.inputs[name] for name in names if name in architectures.CONDITIONS}
-    dynamic = tuple(shapes[name] for name in positional)
-    if named:
-        dynamic = {**dict(zip(["sample", "timestep", "encoder_hidden_states"], dynamic)), "others": {n: shapes[n] for n in named}}
     program = torch.export.export(
-        part.module.eval(), tuple(part.inputs[name] for name in positional), named, dynamic_shapes=dynamic, strict=False,
+        part.module.eval(), (), part.inputs, dynamic_shapes=shapes, strict=False,
         prefer_deferred_runtime_asserts_over_guards=True,
     )  # fmt: skip
     exported = torch.onnx.export(
-        program, dynamo=True, opset_version=OPSET, optimize=False, verbose=False, input_names=names,
+        program, dynamo=True, opset_version=OPSET, optimize=False, verbose=False, input_names=list(part.inputs),
         output_names=part.outputs, custom_translation_table={torch.ops.aten.chunk.default: chunk},
     )  # fmt: skip
     return exported.model

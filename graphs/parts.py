@@ -89,7 +89,7 @@ class VAEEncoder(nn.Module):
 
 
 class Frequencies(nn.Module):
-    """`Timesteps` with its frequencies as a tensor: they are part of the graph, to the last bit as PyTorch gives them."""
+    """`Timesteps` with its frequencies as a tensor: they belong to the graph, to the last bit as PyTorch gives them."""
 
     def __init__(self, old: Timesteps):
         super().__init__()
@@ -132,11 +132,13 @@ class UNet(nn.Module):
                 setattr(model, name, Frequencies(getattr(model, name)))
         self.model = model
 
-    def forward(self, sample, timestep, encoder_hidden_states, **others):
-        condition = others.pop("timestep_cond", None)
+    def forward(
+        self, sample, timestep, encoder_hidden_states, text_embeds=None, time_ids=None, timestep_cond=None
+    ):  # fmt: skip
+        added = None if text_embeds is None else {"text_embeds": text_embeds, "time_ids": time_ids}
         return self.model(
-            sample, timestep, encoder_hidden_states, timestep_cond=condition,
-            added_cond_kwargs=others or None, return_dict=False,
+            sample, timestep, encoder_hidden_states, timestep_cond=timestep_cond, added_cond_kwargs=added,
+            return_dict=False,
         )[0]  # fmt: skip
 
 

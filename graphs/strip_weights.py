@@ -3,8 +3,8 @@
     python graphs/strip_weights.py IN.onnx OUT.onnx [--safetensors WEIGHTS.safetensors]
 
 The graph keeps an entry for every initializer (name, element type, dimensions), so that all shapes stay known. The
-entry's data is declared external at the location `weights`, which is no file: it says that the data is bound by name from
-safetensors.
+entry's data is declared external at the location `weights`, which is no file: it says that the data is bound by name
+from safetensors.
 
 What stays inside the graph, because it is structure and not weights:
   * integer and boolean initializers of at most 64 elements: shapes, axes, indices;
