@@ -76,7 +76,7 @@ let package = Package(
     .testTarget(name: "RuntimeTests", dependencies: ["SwageRuntime"], path: "Tests/RuntimeTests"),
     .testTarget(
       name: "DiffusionTests", dependencies: ["SwageDiffusion"], path: "Tests/DiffusionTests",
-      exclude: ["make_expected.py", "prompts.py", "Expected"]),
+      exclude: ["make_expected.py", "prompts.py", "scheduler_cases.py", "Expected"]),
     .testTarget(name: "InspectTests", dependencies: ["SwageInspect", "SwageFrontend"], path: "Tests/InspectTests"),
     .testTarget(name: "KernelTests", dependencies: ["SwageKernel"], path: "Tests/KernelTests"),
     .testTarget(

@@ -67,8 +67,8 @@ struct NoiseSchedule {
   }
 
   /// `torch.linspace` in f32: counted from the nearer end.
-  private static func linspace(_ start: Float, _ end: Float, _ count: Int) -> [Float] {
-    let step = (end - start) / Float(count - 1)
+  static func linspace(_ start: Float, _ end: Float, _ count: Int) -> [Float] {
+    let step = (end - start) / Float(max(count - 1, 1))
     return (0..<count).map { index in
       index < count / 2 ? start + step * Float(index) : end - step * Float(count - index - 1)
     }

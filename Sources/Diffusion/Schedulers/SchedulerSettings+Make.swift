@@ -18,6 +18,13 @@ extension SchedulerSettings {
     let request = SchedulerRequest(reader: reader, steps: steps, training: training, batch: max(batch, 1), eta: eta)
     switch kind {
     case .ddim: return try DDIMScheduler(request)
+    case .pndm: return try PNDMScheduler(request)
+    case .lms: return try LMSDiscreteScheduler(request)
+    case .euler: return try EulerDiscreteScheduler(request)
+    case .eulerAncestral: return try EulerAncestralDiscreteScheduler(request)
+    case .dpmSolver: return try DPMSolverMultistepScheduler(request)
+    case .uniPC: return try UniPCMultistepScheduler(request)
+    case .lcm: return try LCMScheduler(request)
     }
   }
 }
@@ -31,7 +38,8 @@ struct SchedulerRequest {
   var batch: Int
   var eta: Double
 
-  /// The timesteps of `timestep_spacing`. They are in range, and as many as asked for, or the request has a fault.
+  /// The timesteps of `timestep_spacing`. They are in range and as many as asked for (fewer where `last` cuts the range
+  /// short), or the request has a fault.
   func timesteps(
     _ fallback: TimestepSpacing, extra: Bool = false, last: Int? = nil
   ) throws(SchedulerError) -> [Double] {
@@ -39,7 +47,7 @@ struct SchedulerRequest {
     let offset = try reader.integer("steps_offset", 0, in: 0...training)
     let timesteps = spacing.timesteps(
       steps: steps, last: last ?? training, training: training, offset: offset, extra: extra)
-    guard timesteps.count == steps, timesteps.allSatisfy({ $0 >= 0 && $0 < Double(training) }) else {
+    guard !timesteps.isEmpty, timesteps.allSatisfy({ $0 >= 0 && $0 < Double(training) }) else {
       throw .steps(
         steps, kind: reader.kind,
         why: "with timestep_spacing \(spacing.rawValue) and steps_offset \(offset) a step would lie outside of the "

@@ -29,6 +29,8 @@ struct SettingsReader {
     }
   }
 
+  func isList(_ key: String) -> Bool { settings.values[key]?.array != nil }
+
   func bool(_ key: String, _ fallback: Bool) throws(SchedulerError) -> Bool {
     switch settings.values[key] {
     case nil: fallback

@@ -75,8 +75,10 @@ public struct CLIPTokenizer: Sendable {
       let mapped = token.unicodeScalars.map { ByteLevelAlphabet.bytes[$0] }
       bytes += mapped.contains(nil) ? Array(token.utf8) : mapped.compactMap { $0 }
     }
-    let text = String(decoding: bytes, as: UTF8.self)
-    let words = text.split(separator: BytePairEncoder.wordEnd, omittingEmptySubsequences: false).joined(separator: " ")
-    return String(words.drop { $0.isWhitespace }.reversed().drop { $0.isWhitespace }.reversed())
+    // By bytes and scalars: a mark that follows makes a sign or space part of a character.
+    let words = bytes.split(separator: Array(BytePairEncoder.wordEnd.utf8), omittingEmptySubsequences: false)
+    var text = String(decoding: Array(words.joined(separator: [UInt8(ascii: " ")])), as: UTF8.self).unicodeScalars[...]
+    while let last = text.last, last.properties.isWhitespace { text.removeLast() }
+    return String(text.drop { $0.properties.isWhitespace })
   }
 }
