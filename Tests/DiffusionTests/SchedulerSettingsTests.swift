@@ -78,6 +78,16 @@ import Testing
     }
   }
 
+  @Test func oldStableDiffusion() throws {
+    let old = try settings(#"{"_class_name": "DDIMScheduler", "beta_schedule": "scaled_linear"}"#)
+    #expect(try old.makeScheduler(steps: 2).timesteps == [500, 0])
+    var scheduler = try old.correctedForStableDiffusion().makeScheduler(steps: 2)
+    #expect(scheduler.timesteps == [501, 1])
+    // An original of 5 stays: DDIM's default would clip it to 1.
+    let sample = scheduler.addNoise([5], noise: [0], step: 1)
+    #expect(abs(scheduler.step([0], step: 1, sample: sample) { _ in [] }[0] - 5) < 1e-5)
+  }
+
   @Test func share() {
     #expect(firstStep(strength: 0.8, steps: 50) == 10)
     #expect(firstStep(strength: 1, steps: 50) == 0)

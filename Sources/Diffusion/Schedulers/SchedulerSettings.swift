@@ -40,6 +40,15 @@ public struct SchedulerSettings: Sendable {
     }
   }
 
+  /// The settings as diffusers' Stable Diffusion pipelines (not SDXL's) correct old files: `steps_offset` 1, and samples
+  /// are not clipped.
+  public func correctedForStableDiffusion() -> SchedulerSettings {
+    var result = self
+    result.values["steps_offset"] = .integer(1)
+    result.values["clip_sample"] = .bool(false)
+    return result
+  }
+
   /// The settings for another scheduler, as diffusers' `from_config` makes them: what the file says under names that
   /// the other one knows holds there too, the rest is the other's default.
   public func converted(to kind: SchedulerKind) -> SchedulerSettings {
