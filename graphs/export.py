@@ -77,6 +77,45 @@ def simplify(model: ir.Model) -> None:
             del graph.initializers[value.name]
 
 
+def round_up(model: ir.Model) -> None:
+    """(n - 1) // d + 1, as PyTorch writes the sizes of strided convolutions, as (n + d - 1) // d.
+
+    Both are the same for every size; the division of ONNX rounds to zero, and only the second stays out of the negative.
+    """
+    graph = model.graph
+
+    def other(node: ir.Node | None, operator: str, constant: int) -> ir.Value | None:
+        """What `node` computes `operator` of, besides the constant."""
+        if node is None or node.op_type != operator:
+            return None
+        kept = [value for value in node.inputs if whole(value) != constant]
+        return kept[0] if len(kept) == 1 else None
+
+    for node in [*graph]:
+        quotient = other(node, "Add", 1)
+        division = quotient.producer() if quotient is not None else None
+        if division is None or division.op_type != "Div" or (divisor := whole(division.inputs[1])) is None:
+            continue
+        size = other(division.inputs[0].producer(), "Add", -1)
+        if size is None:
+            continue
+        added = ir.node("Constant", [], attributes={"value": ir.AttrTensor("value", ir.tensor(divisor - 1))})
+        total = ir.node("Add", [size, added.outputs[0]])
+        result = ir.node("Div", [total.outputs[0], division.inputs[1]])
+        for new in [added, total, result]:
+            new.metadata_props.update(node.metadata_props)
+        graph.insert_before(node, [added, total, result])
+        node.outputs[0].replace_all_uses_with(result.outputs[0])
+
+
+def whole(value: ir.Value | None) -> int | None:
+    """The value, where it is a constant whole number."""
+    constant = ir.convenience.get_const_tensor(value) if value is not None else None
+    if constant is None or constant.dtype != ir.DataType.INT64 or constant.shape.rank() != 0:
+        return None
+    return int(constant.numpy())
+
+
 def bare(value: ir.Value) -> ir.ExternalTensor:
     """What strip_weights.py writes for a weight: its data is elsewhere."""
     shape = ir.Shape([int(size) for size in value.shape])
@@ -140,6 +179,8 @@ def structure(part: parts.Part) -> dict[str, torch.Tensor]:
 def export(part: parts.Part, name: str) -> bytes:
     model = trace(part)
     simplify(model)
+    round_up(model)
+    onnxscript.optimizer.remove_unused_nodes(model)
     name_nodes(model)
     name_values(model, part)
     declare_ports(model, part)
