@@ -4,7 +4,7 @@ BUILD := .build/release
 SWAGE := $(BUILD)/swage
 export SWIFT_BACKTRACE = enable=no
 
-.PHONY: help setup build run test unit lint differential malformed errors bench clean
+.PHONY: help setup build run test unit lint differential malformed errors conformance bench clean
 
 help: ## lists the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -38,6 +38,9 @@ malformed: build venv ## every malformed file is refused with a diagnostic
 
 errors: build venv ## what is said when files, tensors, flags or the machine are at fault; nothing half-written stays
 	.venv/bin/python Tests/Python/errors_test.py --swage $(SWAGE)
+
+conformance: build venv ## runs the backend tests of the onnx package, and compares with what onnxruntime passes
+	.venv/bin/python Tests/Python/conformance.py --swage $(SWAGE) --onnxruntime
 
 bench: build venv ## times swage against onnxruntime, interleaved
 	.venv/bin/python Benchmarks/compare.py --swage $(SWAGE)
