@@ -3,10 +3,16 @@ import SwageTensor
 
 /// Reads checkpoints in the safetensors format.
 public enum Safetensors {
-  static let indexSuffix = ".safetensors.index.json"
+  /// Whether the path names an index of shards: `.safetensors.index.json`, or `.safetensors.index.fp16.json`.
+  static func isIndex(_ path: String) -> Bool {
+    guard path.hasSuffix(".json"), let range = path.range(of: ".safetensors.index.", options: .backwards) else {
+      return false
+    }
+    return !path[range.upperBound...].contains("/")
+  }
 
-  /// Loads `.safetensors` files, and `.safetensors.index.json` files with all the files they name. Tensors view the
-  /// mapped files and may be unaligned; nothing is read until it is used.
+  /// Loads `.safetensors` files, and indices of shards (`.safetensors.index.json`) with all the files they name. Tensors
+  /// view the mapped files and may be unaligned; nothing is read until it is used.
   ///
   /// Throws `FileError` or `SafetensorsError`.
   public static func load(paths: [String]) throws -> WeightSet {
@@ -14,8 +20,8 @@ public enum Safetensors {
     var tensors: [String: Tensor] = [:]
     var files: [String] = []
     for path in paths {
-      let parts = path.hasSuffix(indexSuffix) ? try shards(index: path) : [try SafetensorsFile(path: path)]
-      if path.hasSuffix(indexSuffix) { files.append(path) }
+      let parts = isIndex(path) ? try shards(index: path) : [try SafetensorsFile(path: path)]
+      if isIndex(path) { files.append(path) }
       for part in parts {
         files.append(part.path)
         for (name, tensor) in part.tensors {
