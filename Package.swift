@@ -85,6 +85,7 @@ let package = Package(
     .testTarget(
       name: "CPUTargetTests", dependencies: ["SwageCPUTarget", "SwageRuntime"], path: "Tests/CPUTargetTests"),
     .testTarget(name: "PassesTests", dependencies: ["SwagePasses"], path: "Tests/PassesTests", exclude: ["Golden"]),
-    .testTarget(name: "CompilerTests", dependencies: ["Swage"], path: "Tests/CompilerTests"),
+    .testTarget(
+      name: "CompilerTests", dependencies: ["Swage"], path: "Tests/CompilerTests", exclude: ["Checkpoints"]),
   ]
 )

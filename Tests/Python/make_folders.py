@@ -13,8 +13,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from onnx import numpy_helper
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
@@ -147,6 +149,33 @@ def old_names(folder: Path) -> None:
     save_file(tensors, file, metadata={"format": "pt"})
 
 
+def optimum(parts: dict[str, torch.nn.Module], pipeline: dict[str, dict], folder: Path, name: str) -> None:
+    """ONNX files with weights, as optimum lays them out: a folder for each, data beside it, other names for sizes."""
+    for graph in sorted((ROOT / "Tests" / "CompilerTests" / "Checkpoints" / name).glob("*.onnx")):
+        component = "vae" if graph.stem.startswith("vae") else graph.stem
+        weights = parts[component].state_dict()
+        weights |= {f"text_model.{name}": tensor for name, tensor in weights.items()} if "text" in component else {}
+        model = onnx.load(graph, load_external_data=False)
+        for tensor in model.graph.initializer:
+            if tensor.data_location == onnx.TensorProto.EXTERNAL:
+                tensor.CopyFrom(numpy_helper.from_array(weights[tensor.name].numpy(), tensor.name))
+        for value in model.graph.input:
+            sizes = value.type.tensor_type.shape.dim
+            if value.name == "input_ids":
+                sizes[1].dim_param = "sequence_length"
+        place = folder / graph.stem
+        place.mkdir(parents=True, exist_ok=True)
+        onnx.save(model, place / "model.onnx", save_as_external_data=True, location="model.onnx_data", size_threshold=64)
+        (place / "config.json").write_text(json.dumps(pipeline[component]))
+    index = pipeline["model_index"] | {"_class_name": "ORT" + pipeline["model_index"]["_class_name"]}
+    for part in ["unet", "text_encoder", "vae_decoder", "vae_encoder"]:
+        index[part] = ["optimum.onnxruntime.modeling_diffusion", "ORTModel"]
+    place = folder / "scheduler"
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "scheduler_config.json").write_text(json.dumps(pipeline["scheduler"]))
+    (folder / "model_index.json").write_text(json.dumps(index))
+
+
 @torch.no_grad()
 def expected(pipeline: dict[str, dict], parts: dict[str, torch.nn.Module], folder: Path) -> None:
     """Inputs and outputs of the entry points, as .npy files in folder/expected."""
@@ -203,6 +232,7 @@ def make(root: Path) -> None:
             for tokenizer in ["tokenizer", "tokenizer_2"]:
                 if tokenizer in pipeline["model_index"]:
                     write_tokenizer(folder / tokenizer)
+        optimum(parts, pipeline, root / f"{name}-onnx", name)
         expected(pipeline, parts, root / name)
 
 

@@ -62,10 +62,4 @@ extension Tensor {
     return gathering(
       Indexing.offsets(shape, strides: Indexing.broadcastStrides(self.shape, to: shape)), shape: shape)
   }
-
-  func transposed(_ permutation: [Int]) -> Tensor {
-    let strides = Indexing.strides(shape)
-    let sizes = permutation.map { shape[$0] }
-    return gathering(Indexing.offsets(sizes, strides: permutation.map { strides[$0] }), shape: sizes)
-  }
 }

@@ -161,9 +161,12 @@ private struct ConstantFolder {
     }
     let type = graph.type(of: result)
     guard let shape = type.staticShape, let count = Checked.product(shape),
-      (type.elementType.byteCount(elements: count) ?? 0) >= Tensor.smallestDeferred, source.type != type
+      (type.elementType.byteCount(elements: count) ?? 0) >= Tensor.smallestDeferred
     else { return nil }
     let recipe = StorageRecipe(node.op, sources: [source]) { bytes in
+      if case .transpose(let op) = node.op, source.elementType.bitWidth >= 8 {
+        return source.writeTransposed(op.permutation, to: bytes)
+      }
       var evaluation = EvaluationContext()
       // Casts and transposes whose type rule holds have a result.
       let value = try? node.op.definition.evaluate([source], &evaluation).first
