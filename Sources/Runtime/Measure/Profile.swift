@@ -97,25 +97,14 @@ struct StepTimer: StepHook {
 extension Session {
   /// Runs what is bound `warmup` times, then `runs` times with the time of each step taken.
   public func profile(warmup: Int = 3, runs: Int = 10) throws -> Profile {
-    let runs = max(runs, 1)
     for _ in 0..<max(warmup, 0) { try execute() }
-    deviceNanoseconds = [UInt64](repeating: 0, count: steps.count)
-    var timer = StepTimer(stepCount: steps.count)
-    defer { timer.deallocate() }
-    // The rate of the fast clock comes from both clocks over the whole measurement.
-    let startTicks = swage_ticks()
-    let startTime = swage_now_ns()
-    var inside: UInt64 = 0
-    var lastStart: UInt64 = 0
-    for _ in 0..<runs {
-      lastStart = timer.begin()
-      try execute(&timer)
-      inside &+= swage_ticks() &- lastStart
-    }
-    let elapsedTicks = Double(swage_ticks() &- startTicks)
-    let elapsedTime = Double(swage_now_ns() &- startTime)
-    let rate = elapsedTicks > 0 ? elapsedTime / elapsedTicks : 1
+    let recorder = ProfileRecorder(self)
+    for _ in 0..<max(runs, 1) { try recorder.execute() }
+    return recorder.profile()
+  }
 
+  fileprivate func profile(_ timer: StepTimer, runs: Int, lastStart: UInt64, inside: UInt64, rate: Double) -> Profile {
+    let runs = max(runs, 1)
     var nodes = flattened.map { flat -> Profile.Node in
       let instruction = flat.instruction
       return Profile.Node(
@@ -143,6 +132,8 @@ extension Session {
       wallNanoseconds: Double(inside) * rate / Double(runs))
   }
 
+  fileprivate func forgetDeviceTimes() { deviceNanoseconds = [UInt64](repeating: 0, count: steps.count) }
+
   private func implementation(at position: Int) -> String? {
     let step = stepStorage[stepOfPosition[position]]
     guard step.kind == .library, let operation = step.operation, let name = swage_dnn_implementation(operation) else {
@@ -154,5 +145,43 @@ extension Session {
   private func floatType(of instruction: Instruction) -> ElementType? {
     let values = instruction.operands.compactMap { $0 } + instruction.results
     return values.map { entryPoint.values[$0].elementType }.first { $0.isFloat }
+  }
+}
+
+/// Takes the times of runs that its caller starts one by one, with other work between: the steps of a denoising loop.
+public final class ProfileRecorder {
+  private let session: Session
+  private var timer: StepTimer
+  private var runs = 0
+  private var inside: UInt64 = 0
+  private var lastStart: UInt64 = 0
+  private let startTicks: UInt64
+  private let startTime: UInt64
+
+  public init(_ session: Session) {
+    self.session = session
+    timer = StepTimer(stepCount: session.steps.count)
+    session.forgetDeviceTimes()
+    startTicks = swage_ticks()
+    startTime = swage_now_ns()
+  }
+
+  deinit { timer.deallocate() }
+
+  /// Runs what is bound.
+  public func execute() throws {
+    lastStart = timer.begin()
+    try session.execute(&timer)
+    inside &+= swage_ticks() &- lastStart
+    runs += 1
+  }
+
+  /// The runs so far: means per run. Sizes, flops and bytes are those of the last one.
+  public func profile() -> Profile {
+    // The rate of the fast clock comes from both clocks over the whole measurement.
+    let ticks = Double(swage_ticks() &- startTicks)
+    let time = Double(swage_now_ns() &- startTime)
+    return session.profile(
+      timer, runs: runs, lastStart: lastStart, inside: inside, rate: ticks > 0 ? time / ticks : 1)
   }
 }
