@@ -14,6 +14,8 @@ let package = Package(
   targets: [
     .systemLibrary(name: "CProtobufC", path: "Sources/C/CProtobufC", pkgConfig: "libprotobuf-c"),
     .systemLibrary(name: "CCrypto", path: "Sources/C/CCrypto", pkgConfig: "libcrypto"),
+    .systemLibrary(name: "CLibPNG", path: "Sources/C/CLibPNG", pkgConfig: "libpng"),
+    .target(name: "CPNG", dependencies: ["CLibPNG"], path: "Sources/C/CPNG"),
     .target(
       name: "CONNX", dependencies: ["CProtobufC"], path: "Sources/C/CONNX", exclude: ["onnx.proto", "generate.sh"]),
     .target(name: "CFile", path: "Sources/C/CFile"),
@@ -56,11 +58,13 @@ let package = Package(
       path: "Sources/Compiler"),
     .target(name: "SwageRuntime", dependencies: ["SwagePlan", "CRuntime", "COneDNN"], path: "Sources/Runtime"),
     .target(
-      name: "SwageDiffusion", dependencies: ["SwageTensor", "SwagePlan", "SwageRuntime"], path: "Sources/Diffusion"),
+      name: "SwageDiffusion", dependencies: ["SwageTensor", "SwagePlan", "SwageRuntime", "CPNG"],
+      path: "Sources/Diffusion"),
     .target(
       name: "SwageReferenceDevice", dependencies: ["SwageRuntime", "SwageGraph"], path: "Sources/ReferenceDevice"),
     .target(
-      name: "Swage", dependencies: ["SwageCompiler", "SwageInspect", "SwageRuntime", "SwageReferenceDevice"],
+      name: "Swage",
+      dependencies: ["SwageCompiler", "SwageInspect", "SwageRuntime", "SwageReferenceDevice", "SwageDiffusion"],
       path: "Sources/Swage"),
     .executableTarget(
       name: "swage-cli",

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that the build needs, where they are missing.
 set -euo pipefail
-packages=(libprotobuf-c-dev libdnnl-dev libssl-dev pkg-config python3-venv)
+packages=(libprotobuf-c-dev libdnnl-dev libssl-dev libpng-dev pkg-config python3-venv)
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")

@@ -1,5 +1,6 @@
 // `import Swage` gives the whole of swage: compile with `Compiler`, run with `Session`.
 @_exported import SwageCompiler
+@_exported import SwageDiffusion
 @_exported import SwageFrontend
 @_exported import SwageGraph
 @_exported import SwageInspect
