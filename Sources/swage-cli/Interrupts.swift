@@ -7,6 +7,11 @@ enum Interrupts {
   static func install() {
     for number in [SIGINT, SIGTERM, SIGHUP] {
       signal(number) { received in
+        if received == SIGINT, interruptState == .awaited {
+          // The loop asks before its next step; a second signal does not wait for it.
+          interruptState = .received
+          return
+        }
         AtomicFile.removeUnfinished()
         signal(received, SIG_DFL)
         raise(received)
@@ -17,4 +22,22 @@ enum Interrupts {
     // So is writing beyond the limit of file sizes (ulimit -f).
     signal(SIGXFSZ, SIG_IGN)
   }
+
+  /// From now on SIGINT is noted, for `check`.
+  static func await() { interruptState = .awaited }
+
+  /// Throws `Interrupted` where SIGINT came since `await`.
+  static func check() throws {
+    if interruptState == .received { throw Interrupted() }
+  }
 }
+
+/// The user stopped the program with SIGINT: exit status 130.
+struct Interrupted: Error {}
+
+private enum InterruptState: UInt8 {
+  case immediate, awaited, received
+}
+
+// A plain byte: the handler reads and writes it.
+nonisolated(unsafe) private var interruptState = InterruptState.immediate

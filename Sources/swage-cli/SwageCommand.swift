@@ -14,15 +14,16 @@ struct SwageCommand: ParsableCommand {
         swage inspect model.onnx --after fuse-elementwise
         swage run model.plan --input image=scan.npy --output results
         swage bench model.plan --random-inputs 1 --json
+        swage generate models/emoji "a slice of pizza" -o pizza.png
       """,
     version: SwageVersion.current,
     subcommands: [
-      CompileCommand.self, InspectCommand.self, RunCommand.self, BenchCommand.self, VerifyCommand.self,
-      DevicesCommand.self,
+      CompileCommand.self, GenerateCommand.self, InspectCommand.self, RunCommand.self, BenchCommand.self,
+      VerifyCommand.self, DevicesCommand.self,
     ])
 }
 
-/// Exit status: 0 done, 1 the input is at fault, 2 wrong usage, 70 a bug in swage.
+/// Exit status: 0 done, 1 the input is at fault, 2 wrong usage, 70 a bug in swage, 130 stopped by SIGINT.
 @main
 enum Main {
   static func main() {
@@ -30,6 +31,9 @@ enum Main {
     do {
       var command = try SwageCommand.parseAsRoot()
       try command.run()
+    } catch is Interrupted {
+      AtomicFile.removeUnfinished()
+      exit(130)
     } catch let error as any SwageError {
       fail(error.diagnostics)
     } catch {

@@ -6,7 +6,9 @@ import Swage
 enum Terminal {
   static let isInteractive = isatty(STDERR_FILENO) == 1
 
-  static func error(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+  static func error(_ text: String) { errorText(text + "\n") }
+
+  static func errorText(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
 
   /// Writes to standard output; a closed pipe ends the program quietly.
   static func write(_ bytes: [UInt8]) throws {

@@ -7,16 +7,19 @@ docs/errors.md names the cases. Nothing half-written may stay, whatever ends a c
 
 import argparse
 import ctypes
+import hashlib
 import os
 import random
 import resource
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
 import time
 import traceback
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +34,7 @@ import plan_file  # noqa: E402
 DIGITS = ROOT / "models" / "digits" / "digits.onnx"
 GRAPH = ROOT / "graphs" / "digits.onnx"
 WEIGHTS = ROOT / "models" / "digits" / "digits.safetensors"
+EMOJI = ROOT / "models" / "emoji"
 NOBODY = 65534
 CASES = []
 
@@ -134,7 +138,7 @@ def digits_input(place: Place) -> tuple[str, np.ndarray]:
 
 @case
 def help_is_no_error(place):
-    for arguments in (["--help"], ["--version"], *([c, "--help"] for c in ("compile", "inspect", "run", "bench", "verify"))):
+    for arguments in (["--help"], ["--version"], *([c, "--help"] for c in ("compile", "generate", "inspect", "run", "bench", "verify"))):
         out = place.good(*arguments)
         expect(out.strip(), f"{words(arguments)} says nothing")
         if arguments != ["--version"]:
@@ -500,6 +504,89 @@ def a_signal_in_the_middle_of_a_compile(place):
     place.good("compile", path, "-o", plan, "--quiet")
     last = plan.read_bytes()
     expect(last == first, f"the plan differs from the first: {difference(first, last)}")
+
+
+# --- Text to image
+
+
+def pixels(path: Path, size: tuple[int, int], kind: bytes = b"IDAT") -> Path:
+    """A black PNG of 8-bit RGB; another `kind` leaves it without pixels."""
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    width, height = size
+    rows = zlib.compress(b"".join(b"\0" + bytes(3 * width) for _ in range(height)))
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(kind, rows) + chunk(b"IEND", b""))
+    return path
+
+
+@case
+def generating_without_a_pipeline(place):
+    place.refused("plan-pipeline", "generate", place.digits(), "a cat")
+    place.refused("file-missing", "generate", place.out / "no.plan", "a cat")
+    for arguments in (
+        ["generate"], ["generate", "x.plan"], ["generate", "x.plan", "a", "cat"], ["generate", "x.plan", "a", "--size", "8"],
+        ["generate", "x.plan", "a", "--steps", "few"], ["generate", "x.plan", "a", "--seed", "-1"],
+        ["generate", "x.plan", "a", "--threads", "0"], ["generate", "x.plan", "a", "--graphics", "ascii"],
+    ):
+        status, _, error = place.run(*arguments)
+        expect(status == 2 and error.strip(), f"{words(arguments)}: exit status {status}: {error.strip()[:300]}")
+
+
+@case
+def pictures_that_cannot_be_made(place):
+    if not EMOJI.exists():
+        return "models/emoji is not here"
+    plan = place.folder / "emoji.plan"
+    place.good("compile", EMOJI, "-o", plan, "--quiet")
+    image, other = pixels(place.folder / "image.png", (64, 64)), pixels(place.folder / "other.png", (32, 64))
+    broken = pixels(place.folder / "broken.png", (64, 64), b"IDAZ")
+    usage = (
+        ("diffusion-size", "--size", "60x64"), ("diffusion-size", "--size", "64x1000000"), ("diffusion-steps", "--steps", "0"),
+        ("diffusion-steps", "--steps", "1001"), ("diffusion-count", "--count", "0"), ("diffusion-guidance", "--guidance", "nan"),
+        ("diffusion-strength", "--image", image, "--strength", "1.5"), ("diffusion-strength", "--image", image, "--strength", "0"),
+        ("diffusion-missing-image", "--mask", image), ("diffusion-missing-image", "--strength", "0.5"),
+    )
+    for code, *flags in usage:
+        place.refused(code, "generate", plan, "pizza", *flags, status=2)
+    place.refused("diffusion-mask-size", "generate", plan, "pizza", "--image", image, "--mask", other)
+    place.refused("png-damaged", "generate", plan, "pizza", "--image", broken)
+    place.refused("png-signature", "generate", plan, "pizza", "--image", plan)
+    place.refused("file-missing", "generate", plan, "pizza", "--image", place.folder / "no.png")
+    place.refused("picture-record", "generate", plan, "--from", image)
+    place.refused("scheduler-unknown", "generate", plan, "pizza", "--scheduler", "magic", says=("ddim", "euler"))
+    place.refused("file-write", "generate", plan, "pizza", "-o", place.out / "no" / "x.png")
+
+    # An empty prompt and one that is too long are allowed; what is left out is said.
+    place.good("generate", plan, "", "--steps", "2", "-o", place.folder / "empty.png")
+    status, _, error = place.run("generate", plan, "pizza " * 200 + "tail", "--steps", "1", "-o", place.folder / "long.png")
+    expect(status == 0 and "left out" in error and "tail" in error, f"a long prompt: {status}: {error.strip()[:300]}")
+
+    # The same picture again from what the file says, and the same bytes.
+    first, again = place.folder / "first.png", place.folder / "again.png"
+    place.good("generate", plan, "a slice of pizza", "--steps", "3", "--seed", "5", "-o", first)
+    place.good("generate", plan, "--from", first, "-o", again)
+    expect(first.read_bytes() == again.read_bytes(), "--from gives another file")
+    text = first.read_bytes()
+    digest = hashlib.sha256(plan.read_bytes()).hexdigest().encode()
+    expect(digest in text and b"a slice of pizza" in text, "the file does not name its prompt and plan")
+
+
+@case
+def a_signal_in_the_middle_of_a_generation(place):
+    if not EMOJI.exists():
+        return "models/emoji is not here"
+    plan = place.folder / "emoji.plan"
+    place.good("compile", EMOJI, "-o", plan, "--quiet")
+    for group in (True, False):
+        process = place.start("generate", plan, "pizza", "--steps", "1000", "-o", place.out / "pizza.png")
+        time.sleep(1.5)
+        expect(process.poll() is None, "1000 steps were done before the signal")
+        (os.killpg if group else os.kill)(process.pid, signal.SIGINT)
+        _, error = process.communicate(timeout=60)
+        expect(process.returncode == 130, f"SIGINT: exit status {process.returncode}: {error}")
+        expect(not listing(place.out), f"left {listing(place.out)}")
 
 
 def main() -> int:
