@@ -4,10 +4,10 @@ BUILD := .build/release
 SWAGE := $(BUILD)/swage
 export SWIFT_BACKTRACE = enable=no
 
-.PHONY: help setup build run test unit lint differential malformed errors conformance bench clean
+.PHONY: help setup build run run-digits test unit lint differential malformed errors conformance bench clean
 
 help: ## lists the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 setup: ## installs the Debian packages that the build needs, where they are missing
 	@scripts/setup.sh
@@ -15,7 +15,10 @@ setup: ## installs the Debian packages that the build needs, where they are miss
 build: setup ## makes the release build
 	swift build -c release --product swage
 
-run: build ## compiles the shipped checkpoint, shows what each pass did, runs it on a real scan
+run: build ## compiles the shipped emoji checkpoint, makes a picture from a prompt, shows it and the time of each stage
+	@scripts/run.sh $(SWAGE)
+
+run-digits: build ## compiles the shipped digit classifier, shows what each pass did, runs it on a real scan
 	@scripts/run-digits.sh $(SWAGE)
 
 test: build lint unit differential malformed errors ## sets up what the tests need and runs them all

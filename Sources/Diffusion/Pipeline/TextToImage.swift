@@ -59,7 +59,8 @@ public final class TextToImage {
     guard let settings = attachments(name) else {
       throw DiffusionError.missingAttachment(name: name, needed: "the noise schedule")
     }
-    schedulerSettings = try SchedulerSettings(json: settings, place: name)
+    let written = try SchedulerSettings(json: settings, place: name)
+    schedulerSettings = description.kind == .stableDiffusion ? written.correctedForStableDiffusion() : written
     var tokenizers: [String: CLIPTokenizer] = [:]
     for encoder in description.textEncoders {
       let folder = encoder.tokenizer
