@@ -21,6 +21,10 @@ import Testing
     return try graph.constant(Tensor(.f32, shape, doubles: (0..<count).map { Double($0 % 5) * 0.25 - 0.5 }))
   }
 
+  private static func add(_ graph: inout Graph, _ op: Op, _ operands: [ValueID?]) throws -> ValueID {
+    try graph.append(op, operands, sources: [Source(name: op.mnemonic, operatorName: "Test")])[0]
+  }
+
   private static func split(_ graph: Graph) throws -> InvariantSplit.Parts? {
     try InvariantSplit.split(graph, varying: ["x"], name: "prompt")
   }
@@ -40,9 +44,9 @@ import Testing
 
   @Test func productsOfWhatDoesNotVaryGoOver() throws {
     let graph = try Self.graph { graph, x, text in
-      let keys = try graph.append(.matmul(MatMul()), [text, try Self.weight(&graph, [4, 4])])[0]
-      let turned = try graph.append(.transpose(Transpose([0, 2, 1])), [keys])[0]
-      return try graph.append(.matmul(MatMul()), [x, turned])[0]
+      let keys = try Self.add(&graph, .matmul(MatMul()), [text, try Self.weight(&graph, [4, 4])])
+      let turned = try Self.add(&graph, .transpose(Transpose([0, 2, 1])), [keys])
+      return try Self.add(&graph, .matmul(MatMul()), [x, turned])
     }
     let parts = try #require(try Self.split(graph))
     #expect(parts.invariant.inputs.map { parts.invariant[$0].name } == ["text"])
@@ -54,10 +58,10 @@ import Testing
 
   @Test func repetitionsStay() throws {
     let graph = try Self.graph { graph, x, text in
-      let mean = try graph.append(.matmul(MatMul()), [text, try Self.weight(&graph, [4, 1])])[0]
-      let first = try graph.append(.slice(Slice(starts: [0, 0, 0], sizes: [Self.b, 1, 1])), [mean])[0]
-      let wide = try graph.append(.broadcast(Broadcast([Self.b, 3, 4])), [first])[0]
-      return try graph.append(.binary(Binary(.add)), [x, wide])[0]
+      let mean = try Self.add(&graph, .matmul(MatMul()), [text, try Self.weight(&graph, [4, 1])])
+      let first = try Self.add(&graph, .slice(Slice(starts: [0, 0, 0], sizes: [Self.b, 1, 1])), [mean])
+      let wide = try Self.add(&graph, .broadcast(Broadcast([Self.b, 3, 4])), [first])
+      return try Self.add(&graph, .binary(Binary(.add)), [x, wide])
     }
     let parts = try #require(try Self.split(graph))
     let crossing = parts.varying.type(of: parts.varying.inputs[1])
@@ -67,28 +71,28 @@ import Testing
 
   @Test func cheapWorkStays() throws {
     let graph = try Self.graph { graph, x, text in
-      let positive = try graph.append(.unary(Unary(.relu)), [text])[0]
-      let turned = try graph.append(.transpose(Transpose([0, 2, 1])), [positive])[0]
-      return try graph.append(.matmul(MatMul()), [x, turned])[0]
+      let positive = try Self.add(&graph, .unary(Unary(.relu)), [text])
+      let turned = try Self.add(&graph, .transpose(Transpose([0, 2, 1])), [positive])
+      return try Self.add(&graph, .matmul(MatMul()), [x, turned])
     }
     #expect(try Self.split(graph) == nil)
   }
 
   @Test func workOnConstantsStays() throws {
     let graph = try Self.graph { graph, x, _ in
-      let table = try graph.append(
-        .matmul(MatMul()), [try Self.weight(&graph, [4, 4]), try Self.weight(&graph, [4, 4])])[0]
-      return try graph.append(.matmul(MatMul()), [x, table])[0]
+      let table = try Self.add(
+        &graph, .matmul(MatMul()), [try Self.weight(&graph, [4, 4]), try Self.weight(&graph, [4, 4])])
+      return try Self.add(&graph, .matmul(MatMul()), [x, table])
     }
     #expect(try Self.split(graph) == nil)
   }
 
   @Test func inputsThatAreStillReadStay() throws {
     let graph = try Self.graph { graph, x, text in
-      let keys = try graph.append(.matmul(MatMul()), [text, try Self.weight(&graph, [4, 4])])[0]
-      let both = try graph.append(.concat(Concat(axis: 1)), [x, text])[0]
-      let turned = try graph.append(.transpose(Transpose([0, 2, 1])), [keys])[0]
-      return try graph.append(.matmul(MatMul()), [both, turned])[0]
+      let keys = try Self.add(&graph, .matmul(MatMul()), [text, try Self.weight(&graph, [4, 4])])
+      let both = try Self.add(&graph, .concat(Concat(axis: 1)), [x, text])
+      let turned = try Self.add(&graph, .transpose(Transpose([0, 2, 1])), [keys])
+      return try Self.add(&graph, .matmul(MatMul()), [both, turned])
     }
     let parts = try #require(try Self.split(graph))
     #expect(parts.varying.inputs.map { parts.varying[$0].name } == ["x", "text", "invariant.0"])
@@ -97,7 +101,7 @@ import Testing
 
   @Test func nothingVariesEverythingGoesOver() throws {
     let graph = try Self.graph { graph, _, text in
-      try graph.append(.matmul(MatMul()), [text, try Self.weight(&graph, [4, 4])])[0]
+      try Self.add(&graph, .matmul(MatMul()), [text, try Self.weight(&graph, [4, 4])])
     }
     let parts = try #require(try Self.split(graph))
     #expect(parts.varying.nodeCount == 0)

@@ -37,6 +37,13 @@ enum WeightFiles {
     return [place + "/" + file]
   }
 
+  /// `fp16-00001-of-00002`
+  private static func isShard(_ word: String) -> Bool {
+    let parts = word.split(separator: "-").suffix(3)
+    guard parts.count == 3, let first = parts.first, let last = parts.last else { return false }
+    return parts.dropFirst().first == "of" && [first, last].allSatisfy { $0.allSatisfy(\.isNumber) }
+  }
+
   /// Shards are left out: their index names them.
   private static func parse(_ name: String) -> (variant: String?, isIndex: Bool)? {
     for stem in stems where name.hasPrefix(stem + ".") {
@@ -45,7 +52,7 @@ enum WeightFiles {
       if rest == indexSuffix { return (nil, true) }
       // `.fp16.safetensors`, `.safetensors.index.fp16.json` (diffusers), `.fp16.safetensors.index.json`
       let words = rest.dropFirst().split(separator: ".", omittingEmptySubsequences: false).map(String.init)
-      if words.count == 2, words[1] == "safetensors" { return (words[0], false) }
+      if words.count == 2, words[1] == "safetensors" { return isShard(words[0]) ? nil : (words[0], false) }
       if words.count == 4, words[0] == "safetensors", words[1] == "index", words[3] == "json" {
         return (words[2], true)
       }
