@@ -97,12 +97,19 @@ extension Dim {
         let whole = Dim(terms: even.map { Term(monomial: $0.monomial, coefficient: $0.coefficient / d) })
         return rest.terms.isEmpty ? whole : whole + rest.floorDivided(by: divisor)
       }
-      // floor(floor(x / a) / b) = floor(x / (a·b)) for positive a and b.
-      if d > 0, terms.count == 1, terms[0].coefficient == 1, terms[0].monomial.atoms.count == 1,
-        case .floorDivide(let inner, let by) = terms[0].monomial.atoms[0].kind, let a = by.constant, a > 0,
-        let product = Checked.multiply(a, d)
+      // So do the multiples in a constant: (h - 1) / 2 = (h + 1) / 2 - 1.
+      let offset = terms.first { $0.monomial.atoms.isEmpty }?.coefficient ?? 0
+      let multiple = Self.floorDivide(offset, d)
+      if d > 0, multiple != 0, let even = Checked.multiply(multiple, d) {
+        return Dim(multiple) + (self - Dim(even)).floorDivided(by: divisor)
+      }
+      // floor((floor(x / a) + c) / b) = floor((x + a·c) / (a·b)) for positive a and b.
+      let moving = terms.filter { !$0.monomial.atoms.isEmpty }
+      if d > 0, moving.count == 1, moving[0].coefficient == 1, moving[0].monomial.atoms.count == 1,
+        case .floorDivide(let inner, let by) = moving[0].monomial.atoms[0].kind, let a = by.constant, a > 0,
+        let product = Checked.multiply(a, d), let shift = Checked.multiply(a, offset)
       {
-        return inner.floorDivided(by: Dim(product))
+        return (inner + Dim(shift)).floorDivided(by: Dim(product))
       }
     }
     if self == divisor, divisor != 0 { return 1 }

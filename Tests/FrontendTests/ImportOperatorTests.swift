@@ -321,10 +321,10 @@ private typealias M = ImportModel
       graph "test" (%0 "x": f32[n, 1, h, 4]) {
         %1 "w" = constant f32[1, 1, 3, 3] [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
         %2 = convolution(%0, %1) {strides = [2, 2], pads_begin = [1, 1], pads_end = [1, 1], layout = nchw} : \
-      f32[n, 1, floordiv(h - 1, 2) + 1, 2] from "conv" (Conv)
+      f32[n, 1, floordiv(h + 1, 2), 2] from "conv" (Conv)
         %3 "b" = constant f32[1, 1, 1] [2.0] from "conv" (Conv)
-        %4 "c" = binary(%2, %3) {function = add} : f32[n, 1, floordiv(h - 1, 2) + 1, 2] from "conv" (Conv)
-        %5 "r" = unary(%4) {function = relu} : f32[n, 1, floordiv(h - 1, 2) + 1, 2] from "act" (Relu)
+        %4 "c" = binary(%2, %3) {function = add} : f32[n, 1, floordiv(h + 1, 2), 2] from "conv" (Conv)
+        %5 "r" = unary(%4) {function = relu} : f32[n, 1, floordiv(h + 1, 2), 2] from "act" (Relu)
         %6 "g" = reduce(%5) {function = mean, axes = [2, 3], keep = true} : f32[n, 1, 1, 1] from "pool" (GlobalAveragePool)
         %7 "y" = reshape(%6) {shape = [n, 1]} : f32[n, 1] from "flat" (Flatten)
         return %7 "y"

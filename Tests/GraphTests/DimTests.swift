@@ -116,6 +116,10 @@ import Testing
     #expect((h * 4 + 8).floorDivided(by: 4) == h + 2)
     #expect((h * 4 + w).floorDivided(by: 4) == h + w.floorDivided(by: 4))
     #expect(h.floorDivided(by: 2).floorDivided(by: 3) == h.floorDivided(by: 6))
+    #expect((h - 1).floorDivided(by: 2) + 1 == (h + 1).floorDivided(by: 2))
+    #expect((h * 4 - 9).floorDivided(by: 8) == (h * 4 + 7).floorDivided(by: 8) - 2)
+    // Two convolutions of stride 2 are one of stride 4.
+    #expect(((h - 1).floorDivided(by: 2)).floorDivided(by: 2) + 1 == (h + 3).floorDivided(by: 4))
     #expect((h * w * 6).floorDivided(by: h * 2) == w * 3)
     #expect((h * w).dividedExactly(by: h) == w)
     #expect((h + w).dividedExactly(by: h) == nil)

@@ -65,7 +65,7 @@ def make_weights(model: torch.nn.Module, part: str) -> dict[str, torch.Tensor]:
             noise *= fan_in**-0.5
             # Residual branches add less than they read, as in trained networks.
             if name.removesuffix(".weight").endswith(BRANCH_ENDS):
-                noise *= 0.5
+                noise /= 3
         elif name.endswith("bias"):
             noise *= 0.05
         else:

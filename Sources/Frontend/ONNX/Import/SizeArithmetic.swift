@@ -209,7 +209,8 @@ struct SizeArithmetic {
     case .mul: return a * b
     case .div:
       if b == 0 { return nil }
-      if let exact = b.constant.map({ $0 != 0 ? a.dividedExactly(by: b) : nil }) ?? nil { return exact }
+      // Division of whole numbers by a size that turns out to be zero has no value: any is right.
+      if b.constant != nil || type.isInteger, let exact = a.dividedExactly(by: b) { return exact }
       guard type.isInteger, isAtLeast(a, 0), isAtLeast(b, 1) else { return nil }
       return a.floorDivided(by: b)
     case .mod, .fmod:
