@@ -47,7 +47,13 @@ struct NativeCompilerProcess {
     if let temporaryFolder { variables["TMPDIR"] = temporaryFolder }
     var environment: [UnsafeMutablePointer<CChar>?] = variables.map { strdup("\($0.key)=\($0.value)") } + [nil]
     defer { for variable in environment { free(variable) } }
-    let status = posix_spawn(&process, program, &actions, nil, &argv, &environment)
+    var status = posix_spawn(&process, program, &actions, nil, &argv, &environment)
+    // A program that was just written is busy while a process that another thread forked meanwhile, and that has not
+    // come to its exec, still holds the descriptor it was written through.
+    for _ in 0..<100 where status == ETXTBSY {
+      usleep(5000)
+      status = posix_spawn(&process, program, &actions, nil, &argv, &environment)
+    }
     guard status == 0 else {
       close(output)
       throw .cannotRun(program: program, errno: status)
