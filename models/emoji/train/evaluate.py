@@ -54,7 +54,7 @@ def main():
     parser.add_argument("--prompts", type=int, default=200, help="how many, drawn at random; 0: all")
     parser.add_argument("--scheduler", choices=SCHEDULERS, help="instead of the checkpoint's own")
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--guidance", type=float, default=3)
+    parser.add_argument("--guidance", type=float, default=2)
     parser.add_argument("--dtype", choices=("float32", "float16", "bfloat16"), default="float32")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--template", default="{}", help='such as "a {}"')
@@ -68,7 +68,7 @@ def main():
 
     names, pictures = data.listed()
     pipeline = StableDiffusionPipeline.from_pretrained(
-        arguments.checkpoint, torch_dtype=getattr(torch, arguments.dtype))
+        arguments.checkpoint, dtype=getattr(torch, arguments.dtype))
     pipeline.set_progress_bar_config(disable=True)
     if arguments.scheduler:
         pipeline.scheduler = SCHEDULERS[arguments.scheduler].from_config(pipeline.scheduler.config)
