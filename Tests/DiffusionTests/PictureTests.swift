@@ -70,9 +70,10 @@ import Testing
         var (count, sixel) = (1, first)
         if first == "!" {
           count = numbers()[0]
-          sixel = try #require(rest.popFirst())
+          let next = rest.popFirst()
+          sixel = try #require(next)
         }
-        let bits = Int(try #require(sixel.asciiValue)) - 63
+        let bits = Int(sixel.asciiValue ?? 63) - 63
         for column in x..<x + count {
           for row in 0..<6 where bits >> row & 1 == 1 { pixels[(top + row) * width + column] = palette[color] }
         }

@@ -212,7 +212,8 @@ import Testing
     #expect(states.shape == [4, FakePipeline.tokens, 5])
     // No negative prompt: zeros, as force_zeros_for_empty_prompt says.
     #expect(states.row(0).allSatisfy { $0 == 0 } && call["text_embeds"]?.row(0) == [0])
-    let expected = idsOfA.flatMap { id in (0..<2).map { id + Float($0) } + (0..<3).map { 10 * id + Float($0) } }
+    var expected: [Float] = []
+    for id in idsOfA { expected += [id, id + 1, 10 * id, 10 * id + 1, 10 * id + 2] }
     #expect(states.row(2) == expected && states.row(3) == expected)
     #expect(call["text_embeds"]?.row(2) == [14])
     #expect(
@@ -244,7 +245,8 @@ import Testing
     let draws = generator.randn(64)
     let original = (0..<64).map { index in
       let (channel, y, x) = ([0, 1, 2, 0][index / 16], index % 16 / 4, index % 4)
-      return (input[channel * 64 + 16 * y + 2 * x] + 0.5 * draws[index]) * 0.5
+      let mean: Float = input[channel * 64 + 16 * y + 2 * x]
+      return (mean + 0.5 * draws[index]) * 0.5
     }
     var scheduler = try scheduler(fake, steps: 10)
     let start = scheduler.addNoise(original, noise: generator.randn(64), step: 7)
@@ -271,7 +273,8 @@ import Testing
     let latents = result.latents.floats
     for index in 0..<64 {
       let (channel, y, x) = ([0, 1, 2, 0][index / 16], index % 16 / 4, index % 4)
-      let original = (input[channel * 64 + 16 * y + 2 * x] + 0.5 * draws[index]) * 0.5
+      let mean: Float = input[channel * 64 + 16 * y + 2 * x]
+      let original = (mean + 0.5 * draws[index]) * 0.5
       if x < 2 {
         #expect(abs(latents[index] - original) < 1e-6)
       } else {
@@ -299,7 +302,7 @@ import Testing
       Array(sample.floats[80...]),
       (0..<64).map { index in
         let (channel, y, x) = ([0, 1, 2, 0][index / 16], index % 16 / 4, index % 4)
-        let seen = x < 2 ? input[channel * 64 + 16 * y + 2 * x] : 0
+        let seen: Float = x < 2 ? input[channel * 64 + 16 * y + 2 * x] : 0
         return (seen + 0.5 * draws[index]) * 0.5
       })
   }

@@ -12,6 +12,15 @@ public struct NonFiniteValue: Hashable, Sendable {
   public var nans: Int
   public var infinities: Int
   public var count: Int
+
+  public init(node: String, sources: [String], isInput: Bool, nans: Int, infinities: Int, count: Int) {
+    self.node = node
+    self.sources = sources
+    self.isInput = isInput
+    self.nans = nans
+    self.infinities = infinities
+    self.count = count
+  }
 }
 
 extension Session {
