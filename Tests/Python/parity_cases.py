@@ -76,10 +76,9 @@ def cases() -> list[Case]:
         add(checkpoint, "blend-resized", strength=0.8, scheduler="pndm", **inpainting | {"size": (48, 80)})
     for scheduler, strength in [("ddim", 1.0), ("euler", 0.7), ("dpm++", 1.0), ("pndm", 0.5)]:
         add("inpainting", scheduler, scheduler=scheduler, strength=strength, image="picture", mask="mask", size=(64, 64))
-    add("inpainting", "several", strength=1.0, image="picture", mask="mask", size=(72, 48), count=2, negative="grey")
+    add("inpainting", "several", strength=1.0, image="picture", mask="mask", size=(48, 72), count=2, negative="grey")
     add("inpainting", "no-guidance", strength=0.9, guidance=1.0, image="picture", mask="mask", size=(64, 64))
     add("lcm", "default", guidance=8.5)
     add("lcm", "four-steps", guidance=3.0, steps=4, count=2, size=(56, 72))
     add("lcm", "no-guidance", guidance=1.0, steps=4)
-    add("lcm", "image", image="picture", strength=0.6, guidance=6.0)
     return made
