@@ -81,4 +81,5 @@ def cases() -> list[Case]:
     add("lcm", "default", guidance=8.5)
     add("lcm", "four-steps", guidance=3.0, steps=4, count=2, size=(56, 72))
     add("lcm", "no-guidance", guidance=1.0, steps=4)
+    add("lcm", "image", image="picture", strength=0.6, guidance=6.0)
     return made

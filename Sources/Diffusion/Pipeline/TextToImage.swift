@@ -105,8 +105,11 @@ public final class TextToImage {
   ) throws -> GenerationResult {
     let start = ContinuousClock.now
     let (settings, chosen) = try resolved(request)
-    var scheduler = try chosen.makeScheduler(steps: settings.steps, batch: settings.pictureCount)
-    let firstStep = settings.firstStep(order: scheduler.order)
+    // Latent consistency models run all of their steps, over a shorter schedule; others leave steps out.
+    let shortens = description.guidanceEmbeddingSize != nil && chosen.className == SchedulerKind.lcm.rawValue
+    var scheduler = try chosen.makeScheduler(
+      steps: settings.steps, batch: settings.pictureCount, strength: shortens ? settings.strength ?? 1 : 1)
+    let firstStep = shortens ? 0 : settings.firstStep(order: scheduler.order)
     let total = max(scheduler.timesteps.count - firstStep, 0)
     let vae = VAE(description: description, parts: parts, memoryLimit: options.decodeMemory)
     var times = GenerationTimes()

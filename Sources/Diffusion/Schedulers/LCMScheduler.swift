@@ -21,11 +21,16 @@ struct LCMScheduler: Scheduler {
     guard request.steps <= original else {
       throw .steps(request.steps, kind: .lcm, why: "the model was distilled for \(original) (original_inference_steps)")
     }
+    let kept = Int(Double(original) * min(max(request.strength, 0), 1))
+    guard request.steps <= kept else {
+      throw .steps(
+        request.steps, kind: .lcm, why: "with the strength \(request.strength) only \(kept) of the \(original) remain")
+    }
     let ratio = request.training / original
-    let falling = (1...original).map { $0 * ratio - 1 }.reversed() as [Int]
+    let falling = (1...kept).map { $0 * ratio - 1 }.reversed() as [Int]
     // `numpy.linspace` without its end, rounded down.
-    let share = Double(original) / Double(request.steps)
-    timesteps = (0..<request.steps).map { Double(falling[min(Int((Double($0) * share).rounded(.down)), original - 1)]) }
+    let share = Double(kept) / Double(request.steps)
+    timesteps = (0..<request.steps).map { Double(falling[min(Int((Double($0) * share).rounded(.down)), kept - 1)]) }
     timestepScaling = try reader.number("timestep_scaling", 10, in: 0...1e6)
     prediction = try reader.word("prediction_type", .epsilon)
     limit = try SampleLimit(reader, clips: false, batch: request.batch)

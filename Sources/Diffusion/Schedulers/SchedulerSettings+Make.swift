@@ -5,8 +5,10 @@ extension SchedulerSettings {
   ///   - steps: diffusers' `num_inference_steps`; at most the number of training timesteps.
   ///   - batch: the number of pictures in a sample; dynamic thresholding looks at each by itself.
   ///   - eta: the share of DDPM's noise that DDIM adds, in 0...1; other schedulers ignore it, as diffusers does.
+  ///   - strength: the share of the timesteps that LCM spreads its steps over, from the end of denoising, in 0...1:
+  ///     image to image with latent consistency models. Others ignore it: see `firstStep(strength:steps:)`.
   public func makeScheduler(
-    steps: Int, batch: Int = 1, eta: Double = 0
+    steps: Int, batch: Int = 1, eta: Double = 0, strength: Double = 1
   ) throws(SchedulerError) -> any Scheduler {
     let kind = try kind
     let reader = SettingsReader(settings: self, kind: kind)
@@ -15,7 +17,8 @@ extension SchedulerSettings {
     guard steps <= training else {
       throw .steps(steps, kind: kind, why: "the model was trained with \(training) timesteps")
     }
-    let request = SchedulerRequest(reader: reader, steps: steps, training: training, batch: max(batch, 1), eta: eta)
+    let request = SchedulerRequest(
+      reader: reader, steps: steps, training: training, batch: max(batch, 1), eta: eta, strength: strength)
     switch kind {
     case .ddim: return try DDIMScheduler(request)
     case .pndm: return try PNDMScheduler(request)
@@ -37,6 +40,7 @@ struct SchedulerRequest {
   var training: Int
   var batch: Int
   var eta: Double
+  var strength: Double
 
   /// The timesteps of `timestep_spacing`. They are in range and as many as asked for (fewer where `last` cuts the range
   /// short), or the request has a fault.
