@@ -4,7 +4,7 @@ BUILD := .build/release
 SWAGE := $(BUILD)/swage
 export SWIFT_BACKTRACE = enable=no
 
-.PHONY: help setup build run run-digits test unit lint differential malformed errors parity conformance bench clean
+.PHONY: help setup build run run-digits test unit lint differential malformed errors parity conformance bench bench-diffusion clean
 
 help: ## lists the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -50,6 +50,11 @@ conformance: build venv ## runs the backend tests of the onnx package, and compa
 
 bench: build venv ## times swage against onnxruntime, interleaved
 	.venv/bin/python Benchmarks/compare.py --swage $(SWAGE)
+
+bench-diffusion: build ## times swage against diffusers on PyTorch, interleaved: models/emoji and full-size Stable Diffusion 1.4
+	@[[ -x .venv-diffusion/bin/python ]] || python3 -m venv .venv-diffusion
+	.venv-diffusion/bin/pip install --quiet -r graphs/requirements.txt
+	.venv-diffusion/bin/python Benchmarks/diffusion.py --swage $(SWAGE)
 
 clean: ## removes what was built
 	rm -rf .build

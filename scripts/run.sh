@@ -8,5 +8,5 @@ echo "== swage compile models/emoji"
 "$swage" compile models/emoji -o "$work/emoji.plan" | grep -E '^(plan:|compiled)'
 echo
 prompt="a slice of pizza"
-echo "== swage generate emoji.plan \"$prompt\" --steps 20 --guidance 3 --seed 1 --show --times -o pizza.png"
-"$swage" generate "$work/emoji.plan" "$prompt" --steps 20 --guidance 3 --seed 1 --show --times -o pizza.png
+echo "== swage generate emoji.plan \"$prompt\" --steps 20 --guidance 2 --seed 1 --show --times -o pizza.png"
+"$swage" generate "$work/emoji.plan" "$prompt" --steps 20 --guidance 2 --seed 1 --show --times -o pizza.png
