@@ -224,7 +224,7 @@ def gigabytes(value: float) -> str:
     return f"{value / 1e9:.2f} GB" if value >= 1e9 else f"{value / 1e6:.1f} MB"
 
 
-HEADER = ["case", "step", "picture", "decode", "text", "seconds a step", "seconds a picture", "peak memory", "compile", "plan"]
+HEADER = ["case", "rounds", "step", "picture", "decode", "text", "seconds a step", "seconds a picture", "peak memory", "compile", "plan"]
 
 
 def cells(row: dict) -> list[str]:
@@ -236,6 +236,7 @@ def cells(row: dict) -> list[str]:
 
     return [
         f"{row['name']}, {row['steps']} steps",
+        str(row["rounds"]),
         *(ratio(key) for key in ["step", "picture", "decode", "text"]),
         f"{seconds(a['step'])} / {seconds(b['step'])}",
         f"{seconds(a['picture'])} / {seconds(b['picture'])}",
@@ -248,7 +249,7 @@ def cells(row: dict) -> list[str]:
 def markdown(rows: list[dict], facts: dict) -> str:
     text = f"""# swage against diffusers on PyTorch
 
-Written by `make bench-diffusion` (`Benchmarks/diffusion.py`). Ratio: time of swage over time of diffusers, median over {rows[0]["rounds"]} rounds
+Written by `make bench-diffusion` (`Benchmarks/diffusion.py`). Ratio: time of swage over time of diffusers, median over rounds
 run in turns, and its spread; below 1 swage is faster. Two values are swage / diffusers. A picture is text, steps and decoding;
 Stable Diffusion is timed for a few steps, from which the picture's seconds are worked out. It has random weights.
 
