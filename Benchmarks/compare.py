@@ -14,7 +14,6 @@ import json
 import math
 import os
 import platform
-import re
 import shutil
 import statistics
 import subprocess
@@ -30,6 +29,7 @@ import onnxruntime
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "Tests" / "Python"))
 import cases  # noqa: E402
+from machine import cores, peak_memory, processor, processor_flags  # noqa: E402
 
 THREADS = 2
 ROUND_SECONDS = 0.6
@@ -71,12 +71,6 @@ def suite() -> list[Timed]:
 
 
 # The other runtime, in a process of its own.
-
-
-def peak_memory() -> int:
-    """The high-water mark of this process; `getrusage` would count the process that started it too."""
-    text = Path("/proc/self/status").read_text()
-    return int(re.search(r"^VmHWM:\s*(\d+) kB", text, re.M).group(1)) * 1024
 
 
 def worker(specification: str) -> None:
@@ -212,16 +206,10 @@ def measure(timed: Timed, plans: Plans, runs: int, rounds: int, folder: Path) ->
 
 def machine(binary: str) -> dict:
     facts = {"system": f"{platform.system()} {platform.release()}", "architecture": platform.machine()}
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        text = ""
-    model = re.search(r"^model name\s*:\s*(.*)$", text, re.M)
-    flags = re.search(r"^(?:flags|Features)\s*:\s*(.*)$", text, re.M)
-    present = set(flags.group(1).split()) if flags else set()
-    facts["cpu"] = model.group(1).strip() if model else platform.processor() or "unknown"
+    present = processor_flags()
+    facts["cpu"] = processor()
     facts["cpu_features"] = [name for name in FEATURES if name in present]
-    facts["cores"] = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    facts["cores"] = cores()
     facts["threads"] = THREADS
     facts["load_before"] = os.getloadavg()[0]
     try:

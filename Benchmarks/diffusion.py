@@ -12,7 +12,6 @@ here: times do not depend on values. Writes Benchmarks/DIFFUSION.md when every c
 import argparse
 import json
 import os
-import resource
 import shutil
 import statistics
 import subprocess
@@ -21,6 +20,8 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from machine import cores, peak_memory, processor, run_and_watch
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parent
@@ -136,7 +137,7 @@ def worker(specification: str) -> None:
         "text": spent["text"],
         "decode": spent["decode"],
         "load": load,
-        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "peak": peak_memory(),
     }
     print(json.dumps(answer))
 
@@ -176,14 +177,10 @@ def compile_plan(binary: str, case: Case, plan: Path, cache: Path) -> dict:
     """Compiles for the case's size; seconds, peak memory and the plan's size. The kernel cache is a new one."""
     command = [binary, "compile", str(case.folder), "-o", str(plan), "--precision", case.precision]
     command += ["--size", f"{case.size}x{case.size}", "--threads", str(THREADS), "--quiet"]
-    start = time.perf_counter()
-    process = subprocess.Popen(command, env=dict(os.environ, XDG_CACHE_HOME=str(cache)))
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        raise SystemExit(f"{case.name}: the compile failed with exit status {process.returncode}")
-    seconds = time.perf_counter() - start
-    return {"compile_seconds": seconds, "compile_peak_bytes": usage.ru_maxrss * 1024, "plan_bytes": plan.stat().st_size}
+    status, seconds, peak = run_and_watch(command, dict(os.environ, XDG_CACHE_HOME=str(cache)))
+    if status != 0:
+        raise SystemExit(f"{case.name}: the compile failed with exit status {status}")
+    return {"compile_seconds": seconds, "compile_peak_bytes": peak, "plan_bytes": plan.stat().st_size}
 
 
 def measure(binary: str, case: Case, rounds: int, folder: Path) -> dict:
@@ -251,7 +248,8 @@ def markdown(rows: list[dict], facts: dict) -> str:
 
 Written by `make bench-diffusion` (`Benchmarks/diffusion.py`). Ratio: time of swage over time of diffusers, median over rounds
 run in turns, and its spread; below 1 swage is faster. Two values are swage / diffusers. A picture is text, steps and decoding;
-Stable Diffusion is timed for a few steps, from which the picture's seconds are worked out. It has random weights.
+Stable Diffusion is timed for a few steps, from which the picture's seconds are worked out. It has random weights. PyTorch is
+warm: it made a picture before. swage's text and decode are the first of their process.
 
 - CPU: {facts["cpu"]}, {facts["cores"]} cores; load average {facts["load"]:.1f} before
 - diffusers {facts["diffusers"]}, PyTorch {facts["torch"]} (eager, channels last); each with {THREADS} threads
@@ -266,10 +264,8 @@ def machine() -> dict:
     import diffusers
     import torch
 
-    text = Path("/proc/cpuinfo").read_text()
-    model = next((line.split(":", 1)[1].strip() for line in text.splitlines() if line.startswith("model name")), "unknown")
     return {
-        "cpu": model, "cores": os.cpu_count(), "load": os.getloadavg()[0], "diffusers": diffusers.__version__,
+        "cpu": processor(), "cores": cores(), "load": os.getloadavg()[0], "diffusers": diffusers.__version__,
         "torch": torch.__version__,
     }  # fmt: skip
 

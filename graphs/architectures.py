@@ -3,10 +3,10 @@
 `architecture.json` says which checkpoints the graphs beside it serve:
 
     {"name": …, "parts": {"unet": {key: value, …}, "vae": {…}, "text_encoder": {…}},
-     "defaults": {"unet": {key: value, …}, …}, "aliases": {"vae": {".to_q.": ".query.", …}}}
+     "defaults": {"unet": {key: value, …}, …}}
 
 A checkpoint matches where every part's config.json has the values of "parts", after absent keys took those of
-"defaults". "aliases": what a name contains here -> what it contains in checkpoints of older releases.
+"defaults".
 """
 
 import inspect
@@ -29,9 +29,6 @@ TEXT_KEYS = [
     "max_position_embeddings", "hidden_act", "layer_norm_eps",
 ]  # fmt: skip
 TEXT_PROJECTION_KEYS = ["projection_dim", "eos_token_id"]
-
-# Before diffusers 0.12 an attention block of the VAE named its layers otherwise.
-VAE_ALIASES = {".to_q.": ".query.", ".to_k.": ".key.", ".to_v.": ".value.", ".to_out.0.": ".proj_attn."}
 
 TEXT_ENCODER = {
     "architectures": ["CLIPTextModel"], "attention_dropout": 0.0, "bos_token_id": 0, "eos_token_id": 2,
@@ -190,7 +187,6 @@ def write_descriptions(pipeline: dict[str, dict], name: str, folder: str) -> Non
         "name": name,
         "parts": {part: deciding(part, pipeline[part]) for part in described},
         "defaults": {part: defaults(part) for part in described},
-        "aliases": {"vae": VAE_ALIASES},
     }
     files = {"architecture.json": architecture, "model_index.json": pipeline["model_index"]}
     files |= {f"{part}/config.json": pipeline[part] for part in described}

@@ -10,7 +10,7 @@ struct GeneratePlan {
   let trust: TrustPolicy
 
   /// The plan and its path. A folder's plan is kept in the user's cache, under a name that depends on the folder's files
-  /// (names, sizes, times of change), the options and the version of swage.
+  /// and the graph library's files (names, sizes, times of change), the options and the version of swage.
   func open() throws -> (plan: Plan, path: String) {
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: model, isDirectory: &isFolder), isFolder.boolValue else {
@@ -18,7 +18,7 @@ struct GeneratePlan {
     }
     let place = Self.hash([URL(fileURLWithPath: model).resolvingSymlinksInPath().path]).prefix(16)
     let options = [SwageVersion.current, precision.rawValue, target.names.joined(separator: ","), "\(threads)"]
-    let state = Self.hash(options + HostCPU.features + Self.files(model)).prefix(32)
+    let state = Self.hash(options + HostCPU.features + Self.files(model) + Self.graphFiles()).prefix(32)
     let folder = try Self.cacheFolder()
     let path = "\(folder)/\(place)-\(state).plan"
     // A plan that cannot be used any more is made again.
@@ -62,6 +62,16 @@ struct GeneratePlan {
       var status = stat()
       guard stat(folder + "/" + name, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
       return "\(name)\0\(status.st_size)\0\(status.st_mtim.tv_sec)\0\(status.st_mtim.tv_nsec)"
+    }
+  }
+
+  /// As `files`, of the architectures in the default graph library.
+  private static func graphFiles() -> [String] {
+    GraphLibrary.defaultFolders.flatMap { folder in
+      let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+      let places = names.sorted().map { folder + "/" + $0 }
+      return places.filter { FileManager.default.fileExists(atPath: $0 + "/architecture.json") }
+        .flatMap { place in [place] + files(place) }
     }
   }
 

@@ -17,23 +17,24 @@ enum TerminalPicture {
     let values = tensor.doubles.map { $0.isFinite ? $0 : 0 }
     let low = values.min() ?? 0
     let span = max((values.max() ?? 1) - low, 1e-12)
-    func pixel(_ y: Int, _ x: Int) -> (Int, Int, Int) {
-      guard y < height else { return (0, 0, 0) }
-      let parts = (0..<3).map { c in
-        Int((values[((c % channels) * height + y) * width + x] - low) / span * 255)
-      }
-      return (parts[0], parts[1], parts[2])
+    let pixels = (0..<3 * height * width).map { index in
+      let (place, c) = (index / 3, index % 3)
+      return UInt8((values[(c % channels) * height * width + place] - low) / span * 255)
     }
-    return stride(from: 0, to: height, by: 2).map { y in
-      (0..<width).map { x in
-        let (top, bottom) = (pixel(y, x), pixel(y + 1, x))
-        if isColored {
-          return "\u{1B}[38;2;\(top.0);\(top.1);\(top.2);48;2;\(bottom.0);\(bottom.1);\(bottom.2)m▀\u{1B}[0m"
-        }
-        let shades: [Character] = [" ", "░", "▒", "▓", "█"]
-        let mean = (top.0 + top.1 + top.2 + bottom.0 + bottom.1 + bottom.2) / 6
-        return String(shades[min(mean * 5 / 256, 4)])
-      }.joined()
+    guard let picture = Picture(width: width, height: height, pixels: pixels) else { return nil }
+    return isColored ? HalfBlocks.lines(picture) : shades(picture)
+  }
+
+  /// Without colour: five shades, each of the mean of two pixels.
+  private static func shades(_ picture: Picture) -> [String] {
+    let shades: [Character] = [" ", "░", "▒", "▓", "█"]
+    func brightness(_ x: Int, _ y: Int) -> Int {
+      guard y < picture.height else { return 0 }
+      let pixel = picture[x, y]
+      return Int(pixel.red) + Int(pixel.green) + Int(pixel.blue)
+    }
+    return stride(from: 0, to: picture.height, by: 2).map { y in
+      String((0..<picture.width).map { x in shades[min((brightness(x, y) + brightness(x, y + 1)) / 6 * 5 / 256, 4)] })
     }
   }
 
