@@ -8,6 +8,7 @@ enum OperatorTable {
     GeneratorOperators.table, ReductionOperators.table, LinearOperators.table, ConvolutionOperators.table,
     PoolingOperators.table, NormalizationOperators.table, ResizeOperators.table, RecurrentOperators.table,
     QuantizationOperators.table, AttentionOperators.table, SpectralOperators.table, GridOperators.table,
+    LossOperators.table,
   ])
 
   private static let microsoft: [String: Handler] = merged([ContributedOperators.table, ContributedQuantization.table])
