@@ -4,7 +4,7 @@ BUILD := .build/release
 SWAGE := $(BUILD)/swage
 export SWIFT_BACKTRACE = enable=no
 
-.PHONY: help setup build run run-digits test unit lint differential malformed errors parity conformance bench bench-diffusion clean
+.PHONY: help setup build run run-digits test unit lint differential malformed errors parity conformance operators bench bench-diffusion clean
 
 help: ## lists the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -45,8 +45,13 @@ errors: build venv ## what is said when files, tensors, flags or the machine are
 parity: build venv ## text to image against diffusers' results, for every scheduler and way to make pictures
 	.venv/bin/python Tests/Python/parity.py --swage $(SWAGE)
 
-conformance: build venv ## runs the backend tests of the onnx package, and compares with what onnxruntime passes
-	.venv/bin/python Tests/Python/conformance.py --swage $(SWAGE) --onnxruntime
+conformance: build venv ## runs the backend tests of the onnx package, compares with what onnxruntime passes, checks docs/operators.md
+	.venv/bin/python Tests/Python/conformance.py --swage $(SWAGE) --onnxruntime --report .build/conformance.json
+	.venv/bin/python Tests/Python/operator_page.py --swage $(SWAGE) --report .build/conformance.json --check
+
+operators: build venv ## writes docs/operators.md anew
+	-.venv/bin/python Tests/Python/conformance.py --swage $(SWAGE) --report .build/conformance.json
+	.venv/bin/python Tests/Python/operator_page.py --swage $(SWAGE) --report .build/conformance.json
 
 bench: build venv ## times swage against onnxruntime, interleaved
 	.venv/bin/python Benchmarks/compare.py --swage $(SWAGE)

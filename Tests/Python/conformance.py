@@ -134,6 +134,11 @@ def write_cases(root: Path) -> Path:
     return folder
 
 
+def newest_opset() -> int:
+    """The newest version of ai.onnx that the package's cases use."""
+    return onnx.defs.onnx_opset_version()
+
+
 def find_cases(root: Path, kinds: list[str], only: list[str]) -> list[Path]:
     found = [path for kind in kinds for path in sorted((root / kind).iterdir()) if (path / "model.onnx").exists()]
     return [path for path in found if not only or any(re.search(text, path.name) for text in only)]
