@@ -18,7 +18,6 @@ import Testing
       ("one domain by two names", W.int(1, 8) + W.opset(17) + W.opset(17, "ai.onnx"), "onnx-opset-duplicate"),
       ("opset 0", W.int(1, 8) + W.opset(0), "onnx-opset-version"),
       ("opset -1", W.int(1, 8) + W.opset(-1), "onnx-opset-version"),
-      ("opset 6", W.int(1, 8) + W.opset(6), "onnx-opset-version"),
       ("opset of the future", W.int(1, 8) + W.opset(999), "onnx-opset-version"),
       ("largest opset", W.int(1, 8) + W.opset(Int.max), "onnx-opset-version"),
       ("other domain at 0", W.int(1, 8) + W.opset(17) + W.opset(0, "com.example"), "onnx-opset-version"),

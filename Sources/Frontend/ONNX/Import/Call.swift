@@ -79,6 +79,16 @@ struct Call {
       isRead: isRead)
   }
 
+  /// The same node with other attributes or inputs, as if the file had it so.
+  func changing(
+    _ changes: [String: ONNXAttributeValue] = [:], inputs: [ImportedValue?]? = nil, without removed: [String] = []
+  ) -> Call {
+    let kept = attributes.filter { !removed.contains($0.key) }
+    return Call(
+      importer: importer, builder: builder, node: node, opset: opset, inputs: inputs ?? self.inputs,
+      attributes: kept.merging(changes) { $1 }, isRead: isRead)
+  }
+
   func int(_ name: String) throws -> Int? {
     switch attribute(name) {
     case nil: return nil

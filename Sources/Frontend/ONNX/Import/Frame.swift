@@ -155,12 +155,13 @@ extension ONNXImporter {
         try pushFunction(function, node, inputs, &stack)
         return
       }
-      let call = try makeCall(node, inputs, stack[top].context, stack[top].read, builder)
+      let given = try makeCall(node, inputs, stack[top].context, stack[top].read, builder)
       if inputs.contains(where: { $0?.isPoison == true }) {
         note(unknownOperatorsIn: node, stack[top].context)
         poison(node, &stack, builder)
         return
       }
+      let call = try given.modernized()
       try OperatorSignature.check(call)
       switch (node.domain, node.opType) {
       case ("", "If"): try importIf(call, &stack, depth: depth)

@@ -21,55 +21,79 @@ extension ONNXImporter {
   }
 
   func importScan(_ call: Call, _ frame: Frame, depth: Int) throws -> [ImportedValue?] {
-    guard call.opset >= 9 else {
-      throw call.unsupported("Scan before opset 9 has batches", remedy: "convert the model to a newer opset")
-    }
-    let graph = try call.graph("body")
-    guard let scans = try call.int("num_scan_inputs"), scans >= 1, scans <= call.inputs.count,
-      graph.inputs.count == call.inputs.count
-    else { throw NodeFault.invalid("num_scan_inputs does not fit \(call.inputs.count) inputs") }
-    let states = call.inputs.count - scans
-    let outputs = graph.outputs.count - states
-    guard outputs >= 0 else { throw NodeFault.invalid("the body gives \(graph.outputs.count) results") }
-    let initial = try (0..<states).map { try call.input($0) }
-    let inputAxes = try call.ints("scan_input_axes") ?? [Int](repeating: 0, count: scans)
-    let inputDirections = try call.ints("scan_input_directions") ?? [Int](repeating: 0, count: scans)
-    let outputAxes = try call.ints("scan_output_axes") ?? [Int](repeating: 0, count: outputs)
-    let outputDirections = try call.ints("scan_output_directions") ?? [Int](repeating: 0, count: outputs)
+    if call.opset < 9 { return try importBatchedScan(call, frame, depth: depth) }
+    let plan = try ScanPlan(call, hasLengths: false)
+    let sequences = try plan.inputs.map { try call.input($0) }
+    return try scan(
+      call, plan, try plan.states.map { try call.input($0) }, sequences, trips: nil, frame, depth: depth)
+  }
+
+  /// Opset 8: every element of the batch (axis 0) is scanned for itself, for as long as `sequence_lens` says; what is
+  /// left of its results is zero.
+  private func importBatchedScan(_ call: Call, _ frame: Frame, depth: Int) throws -> [ImportedValue?] {
+    let plan = try ScanPlan(call, hasLengths: true)
+    let (states, sequences) = (try plan.states.map { try call.input($0) }, try plan.inputs.map { try call.input($0) })
     try call.require(
-      inputAxes.count == scans && inputDirections.count == scans && outputAxes.count == outputs
-        && outputDirections.count == outputs, "axes and directions do not fit the scans")
-    var sequences: [(value: ImportedValue, axis: Int, isReverse: Bool)] = []
-    for index in 0..<scans {
-      let value = try call.input(states + index)
-      let axis = try call.axis(inputAxes[index], rank: value.type.rank)
-      sequences.append((value, axis, inputDirections[index] == 1))
+      states.allSatisfy { $0.type.rank >= 1 } && sequences.allSatisfy { $0.type.rank >= 2 },
+      "a state or sequence has no batch")
+    let (batch, length) = (sequences[0].type.shape[0], sequences[0].type.shape[1])
+    let lengths = try call.optional(0).map { try call.cast($0, to: .i64) }
+    if let lengths { try call.require(lengths.type.rank == 1, "sequence_lens is \(lengths.type)") }
+    let trips = ImportedValue(.scalar(batch), .i64, sources: [call.source])
+    return try buildLoop(call, trips, nil, [], depth: depth) { builder, iteration, more, _ in
+      let inside = Call(
+        importer: self, builder: builder, node: call.node, opset: call.opset, inputs: [], attributes: call.attributes,
+        isRead: call.isRead)
+      func element(_ value: ImportedValue) throws -> ImportedValue {
+        try inside.emit(.gather(Gather(axis: 0)), [value, iteration])
+      }
+      let own = try lengths.map { try element($0) }
+      let results = try self.scan(
+        inside, plan, try states.map(element), try sequences.map(element), trips: own, frame, depth: depth + 1)
+      return [more]
+        + (try results.enumerated().map { index, value in
+          guard let value else { throw call.unsupported("its result \(index) is not supported") }
+          guard index >= states.count, own != nil, !value.isPoison else { return value }
+          let none = [Dim](repeating: 0, count: value.type.rank)
+          let ends = [length - value.type.shape[0]] + none.dropFirst()
+          return try inside.emit(.pad(Pad(mode: .constant, begins: none, ends: ends)), [value])
+        })
     }
-    let length = sequences[0].value.type.shape[sequences[0].axis]
-    let trips = ImportedValue(.scalar(length), .i64, sources: [call.source])
-    let results = try buildLoop(call, trips, nil, initial, depth: depth) { builder, iteration, more, carried in
+  }
+
+  /// Steps through `sequences`, `trips` times or to their end.
+  private func scan(
+    _ call: Call, _ plan: ScanPlan, _ initial: [ImportedValue], _ sequences: [ImportedValue], trips: ImportedValue?,
+    _ frame: Frame, depth: Int
+  ) throws -> [ImportedValue?] {
+    let axes = try zip(sequences, plan.inputAxes).map { try call.axis($1, rank: $0.type.rank) }
+    let whole = ImportedValue(.scalar(sequences[0].type.shape[axes[0]]), .i64, sources: [call.source])
+    let length = trips ?? whole
+    let results = try buildLoop(call, length, nil, initial, depth: depth) { builder, iteration, more, carried in
       let inside = Call(
         importer: self, builder: builder, node: call.node, opset: call.opset, inputs: [], attributes: [:], isRead: [])
-      let last = ImportedValue(.scalar(length - 1), .i64, sources: [call.source])
-      var inner = try self.makeFrame(graph, in: frame)
-      for (info, value) in zip(graph.inputs, carried) { inner.bind(info.name, to: value) }
-      for (info, sequence) in zip(graph.inputs.dropFirst(states), sequences) {
-        let index = sequence.isReverse ? try inside.binary(.sub, last, iteration) : iteration
-        inner.bind(info.name, to: try inside.emit(.gather(Gather(axis: sequence.axis)), [sequence.value, index]))
+      var inner = try self.makeFrame(plan.body, in: frame)
+      for (info, value) in zip(plan.body.inputs, carried) { inner.bind(info.name, to: value) }
+      for (number, info) in plan.body.inputs.dropFirst(initial.count).enumerated() {
+        var index = iteration
+        if plan.inputDirections[number] == 1 {
+          index = try inside.binary(.sub, try inside.binary(.sub, length, iteration), 1)
+        }
+        inner.bind(info.name, to: try inside.emit(.gather(Gather(axis: axes[number])), [sequences[number], index]))
       }
       var stack = [inner]
       return [more] + (try self.importFrames(&stack, builder, depth: depth + 1))
     }
     return try results.enumerated().map { index, value in
-      guard index >= states, let value, !value.isPoison else { return value }
+      guard index >= initial.count, let value, !value.isPoison else { return value }
       var result = value
-      if outputDirections[index - states] == 1 {
+      if plan.outputDirections[index - initial.count] == 1 {
         let shape = result.type.shape
         var (starts, steps) = ([Dim](repeating: 0, count: shape.count), [Dim](repeating: 1, count: shape.count))
         (starts[0], steps[0]) = (shape[0] - 1, -1)
         result = try call.emit(.slice(Slice(starts: starts, sizes: shape, steps: steps)), [result])
       }
-      let axis = try call.axis(outputAxes[index - states], rank: result.type.rank)
+      let axis = try call.axis(plan.outputAxes[index - initial.count], rank: result.type.rank)
       var permutation = Array(1..<max(result.type.rank, 1))
       permutation.insert(0, at: axis)
       return try call.transpose(result, permutation)

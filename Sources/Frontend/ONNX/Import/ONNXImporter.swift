@@ -1,10 +1,10 @@
 import SwageGraph
 import SwageTensor
 
-/// Translates ONNX models of opset 7 and later to the graph's operations.
+/// Translates ONNX models to the graph's operations.
 public final class ONNXImporter {
   /// Versions of the default domain.
-  public static let opsets = 7...28
+  public static let opsets = 1...28
 
   /// Names of the operators that have a translation, sorted; for the default domain (`""`) and `com.microsoft`.
   public static func operators(domain: String = "") -> [String] { OperatorTable.names(domain: domain) }

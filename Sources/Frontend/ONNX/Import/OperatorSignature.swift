@@ -2,8 +2,8 @@ import SwageTensor
 
 /// How many inputs and outputs an operator has, and which inputs are indices or conditions.
 ///
-/// From the operator schemas of ONNX 1.23, for opsets from 7 on: the loosest of all versions of an operator. A limit of
-/// nil is none.
+/// From the operator schemas of ONNX 1.23, for opsets from 7 on (earlier nodes are modernised first): the loosest of all
+/// versions of an operator. A limit of nil is none.
 struct OperatorSignature: Sendable {
   let minimumInputs: Int
   let maximumInputs: Int?
@@ -27,7 +27,7 @@ struct OperatorSignature: Sendable {
   static func check(_ call: Call) throws {
     let node = call.node
     guard node.domain.isEmpty, let signature = table[node.opType] else { return }
-    let given = node.inputs.count
+    let given = call.inputs.count
     if given < signature.minimumInputs || given > signature.maximumInputs ?? .max {
       let most = signature.maximumInputs.map { $0 == signature.minimumInputs ? "" : " to \($0)" } ?? " or more"
       throw NodeFault.invalid("it takes \(signature.minimumInputs)\(most) inputs, not \(given)")

@@ -5,7 +5,7 @@ extension ONNXModel {
   /// IR versions that can be read: 3 is the first that imports operator sets, 14 is that of onnx 1.23.
   public static let irVersions = 3...14
   /// Versions of the default domain that can be read.
-  public static let opsets = 7...28
+  public static let opsets = 1...28
 
   private static let schema: ProtobufSchema = {
     var message = Onnx__ModelProto()

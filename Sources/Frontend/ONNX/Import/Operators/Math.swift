@@ -54,8 +54,10 @@ enum MathOperators {
   private static func clip(_ call: Call) throws -> [ImportedValue?] {
     let x = try call.input(0)
     if call.opset < 11 {
-      let low = try call.float("min", default: -.infinity)
-      let high = try call.float("max", default: .infinity)
+      // From opset 6 on the defaults are the largest numbers of single precision.
+      let bound = call.opset < 6 ? Double.infinity : Double(Float.greatestFiniteMagnitude)
+      let low = try call.float("min", default: -bound)
+      let high = try call.float("max", default: bound)
       return [try call.unary(.clip, x, alpha: low, beta: high)]
     }
     let (low, high) = (call.optional(1), call.optional(2))
@@ -160,6 +162,9 @@ enum MathOperators {
       guard ratio == 0 else {
         throw call.unsupported("it drops elements at random (training_mode)", remedy: "export the model for inference")
       }
+    }
+    if call.opset < 7, !(try call.flag("is_test")), try call.float("ratio", default: 0.5) != 0 {
+      throw call.unsupported("it drops elements at random (is_test is 0)", remedy: "export the model for inference")
     }
     guard call.wants(output: 1) else { return [x] }
     let type: ElementType = call.opset >= 10 ? .bool : x.type.elementType

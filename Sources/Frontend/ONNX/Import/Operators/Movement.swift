@@ -65,8 +65,9 @@ enum MovementOperators {
     let axis = try call.axis(try call.int("axis", default: 0), rank: x.type.rank)
     let size = x.type.shape[axis]
     var parts: [Dim]
+    // Opset 1 has both.
     let given =
-      call.opset >= 13
+      call.opset >= 13 || call.optional(1) != nil
       ? try call.optional(1).map { try call.sizes(of: $0, "sizes of the parts") }
       : try call.ints("split").map { $0.map { Dim($0) } }
     if let given {

@@ -15,24 +15,21 @@ enum NormalizationOperators {
     let (scale, bias) = (try call.input(1), try call.input(2))
     let (mean, variance) = (try call.input(3), try call.input(4))
     try call.require(x.type.rank >= 2, "batch normalisation of \(x.type)")
+    let isSpatial = try call.opset >= 9 || call.flag("spatial", default: true)
     for parameter in [scale, bias, mean, variance] {
-      try call.require(parameter.type.rank == 1, "a parameter is \(parameter.type)")
-    }
-    guard try call.opset >= 9 || call.flag("spatial", default: true) else {
-      throw call.unsupported("spatial=0", remedy: "convert the model to opset 9 or newer")
+      try call.require(parameter.type.rank == (isSpatial ? 1 : x.type.rank - 1), "a parameter is \(parameter.type)")
     }
     let epsilon = try call.float("epsilon", default: 1e-5)
-    guard try call.opset >= 14 && call.flag("training_mode") else {
-      if (1..<5).contains(where: { call.wants(output: $0) }) {
-        throw call.unsupported("the batch's statistics are read", remedy: "export the model for inference")
-      }
-      return [try normalize(call, x, scale, bias, mean, variance, epsilon)]
+    func shaped(_ parameter: ImportedValue) throws -> ImportedValue {
+      isSpatial ? try ConvolutionOperators.perChannel(call, parameter, rank: x.type.rank) : parameter
     }
-    let axes = [0] + Array(2..<x.type.rank)
+    guard try isTraining(call) else {
+      return [try normalize(call, x, scale, bias, mean, variance, epsilon, shaped)]
+    }
+    let axes = [0] + (isSpatial ? Array(2..<x.type.rank) : [])
     let wide = try call.cast(x, to: mean.type.elementType)
     let batchMean = try call.reduce(.mean, wide, axes: axes, keeps: false)
-    let centered = try call.binary(
-      .sub, wide, try ConvolutionOperators.perChannel(call, batchMean, rank: x.type.rank))
+    let centered = try call.binary(.sub, wide, try shaped(batchMean))
     let batchVariance = try call.reduce(.mean, try call.unary(.square, centered), axes: axes, keeps: false)
     let momentum = try call.float("momentum", default: 0.9)
     func running(_ old: ImportedValue, _ new: ImportedValue) throws -> ImportedValue {
@@ -40,24 +37,34 @@ enum NormalizationOperators {
         .add, try call.unary(.linear, old, alpha: momentum), try call.unary(.linear, new, alpha: 1 - momentum))
     }
     return [
-      try normalize(call, x, scale, bias, batchMean, batchVariance, epsilon), try running(mean, batchMean),
-      try running(variance, batchVariance),
+      try normalize(call, x, scale, bias, batchMean, batchVariance, epsilon, shaped), try running(mean, batchMean),
+      try running(variance, batchVariance), batchMean, batchVariance,
     ]
   }
 
-  /// x · f + g with f = scale / √(variance + epsilon), g = bias - mean · f, in the statistics' precision.
+  /// Whether the batch's own statistics count: an attribute tells, but for opsets 7 to 13 the outputs that are read.
+  private static func isTraining(_ call: Call) throws -> Bool {
+    switch call.opset {
+    case ..<7: try !call.flag("is_test")
+    case 14...: try call.flag("training_mode")
+    default: (1..<5).contains { call.wants(output: $0) }
+    }
+  }
+
+  /// x · f + g with f = scale / √(variance + epsilon), g = bias - mean · f, in the statistics' precision. `shaped` makes a
+  /// parameter one that broadcasts to x.
   private static func normalize(
     _ call: Call, _ x: ImportedValue, _ scale: ImportedValue, _ bias: ImportedValue, _ mean: ImportedValue,
-    _ variance: ImportedValue, _ epsilon: Double
+    _ variance: ImportedValue, _ epsilon: Double, _ shaped: (ImportedValue) throws -> ImportedValue
   ) throws -> ImportedValue {
     let type = mean.type.elementType
     let deviation = try call.unary(.sqrt, try call.unary(.linear, variance, beta: epsilon))
     let factor = try call.binary(.div, try call.cast(scale, to: type), deviation)
     let offset = try call.binary(.sub, try call.cast(bias, to: type), try call.binary(.mul, mean, factor))
-    func shaped(_ value: ImportedValue) throws -> ImportedValue {
-      try ConvolutionOperators.perChannel(call, try call.cast(value, to: x.type.elementType), rank: x.type.rank)
+    func ready(_ value: ImportedValue) throws -> ImportedValue {
+      try shaped(try call.cast(value, to: x.type.elementType))
     }
-    return try call.binary(.add, try call.binary(.mul, x, try shaped(factor)), try shaped(offset))
+    return try call.binary(.add, try call.binary(.mul, x, try ready(factor)), try ready(offset))
   }
 
   private static func instance(_ call: Call) throws -> [ImportedValue?] {
