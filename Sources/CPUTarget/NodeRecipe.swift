@@ -113,7 +113,11 @@ enum NodeRecipe {
   private static func refusedTypes(_ node: Node, in graph: Graph) -> String? {
     for value in node.operands.compactMap({ $0 }) + node.results {
       let type = graph.type(of: value)
-      if type.elementType == .string { return "\(type) holds strings" }
+      switch type.elementType {
+      case .string where !takesStrings(node): return "\(type) holds strings"
+      case .object: return "\(type) is no tensor"
+      default: break
+      }
       if let sizes = type.staticShape, Checked.product(sizes) == nil { return "\(type) has too many elements" }
     }
     // Threads would write into the same byte.
@@ -122,6 +126,23 @@ enum NodeRecipe {
       return "elements of \(graph.type(of: result)) share bytes"
     }
     return nil
+  }
+
+  /// Strings are numbers that kernels move and compare. None stands in code: it would be another one in the next process.
+  private static func takesStrings(_ node: Node) -> Bool {
+    switch node.op {
+    case .select: true
+    case .binary(let op): op.function == .equal
+    case .fused:
+      node.regions.allSatisfy { region in
+        region.nodes.allSatisfy { inner in
+          if case .constant(let constant) = inner.op { return constant.value.elementType != .string }
+          return takesStrings(inner)
+            || !inner.operands.contains { $0.map { region.type(of: $0).elementType } == .string }
+        }
+      }
+    default: node.op.movesData
+    }
   }
 
   private static func matmul(_ op: MatMul, _ node: Node, in graph: Graph) -> Answer {

@@ -24,10 +24,11 @@ enum AttributeText {
     switch tensor.elementType {
     case .f32: texts = head.floats.map { "\($0)" }
     case .u64: texts = head.integers.map { "\(UInt64(bitPattern: $0))" }
+    case .string: texts = head.stringBytes.map { GraphPrinter.quoted($0) }
     case .bool: texts = head.integers.map { $0 == 0 ? "false" : "true" }
     case .f64, .f16, .bf16, .f8e4m3fn, .f8e4m3fnuz, .f8e5m2, .f8e5m2fnuz, .f8e8m0, .f4e2m1:
       texts = head.doubles.map { "\($0)" }
-    case .u8, .i8, .u16, .i16, .i32, .i64, .u32, .u4, .i4, .u2, .i2, .string: texts = head.integers.map { "\($0)" }
+    case .u8, .i8, .u16, .i16, .i32, .i64, .u32, .u4, .i4, .u2, .i2, .object: texts = head.integers.map { "\($0)" }
     }
     if tensor.shape.isEmpty { return texts.first ?? "" }
     return "[" + texts.joined(separator: ", ") + (tensor.count > shown ? ", …" : "") + "]"

@@ -53,10 +53,6 @@ public struct ReferenceTarget: Target {
       .loop:
       break
     }
-    for value in node.operands.compactMap({ $0 }) + node.results {
-      let type = graph.type(of: value)
-      if type.elementType == .string { return .no(Refusal("\(type) holds strings")) }
-    }
     return .yes(
       Cost(
         flops: graph.flops(of: node), bytes: graph.bytes(of: node), flopsPerSecond: Self.flopsPerSecond,

@@ -25,6 +25,15 @@ public enum ElementType: Int32, Hashable, Sendable, CaseIterable {
   case f8e8m0 = 24
   case u2 = 25
   case i2 = 26
+  /// A value that is no tensor (a sequence, an optional, a map) as the number under which the run's object store keeps it.
+  /// No number of ONNX: files of models do not hold it.
+  case object = 65536
+
+  /// The type of an ONNX `TensorProto.DataType`.
+  public init?(onnx number: Int32) {
+    guard let type = ElementType(rawValue: number), type != .object else { return nil }
+    self = type
+  }
 
   /// The name used in the text form and in messages: `f32`, `i64`, `bf16`.
   public var name: String { String(describing: self) }
@@ -43,14 +52,15 @@ public enum ElementType: Int32, Hashable, Sendable, CaseIterable {
     case .u16, .i16, .f16, .bf16: 16
     case .f32, .i32, .u32: 32
     case .i64, .u64, .f64: 64
-    case .string: 0
+    // Numbers in `StringTable` and in an object store.
+    case .string, .object: 64
     }
   }
 
   public var isFloat: Bool {
     switch self {
     case .f32, .f16, .f64, .bf16, .f8e4m3fn, .f8e4m3fnuz, .f8e5m2, .f8e5m2fnuz, .f4e2m1, .f8e8m0: true
-    case .u8, .i8, .u16, .i16, .i32, .i64, .string, .bool, .u32, .u64, .u4, .i4, .u2, .i2: false
+    case .u8, .i8, .u16, .i16, .i32, .i64, .string, .bool, .u32, .u64, .u4, .i4, .u2, .i2, .object: false
     }
   }
 
@@ -67,6 +77,9 @@ public enum ElementType: Int32, Hashable, Sendable, CaseIterable {
     default: false
     }
   }
+
+  /// Whether elements are numbers or truth values, not numbers that stand for something else.
+  public var isNumeric: Bool { self != .string && self != .object }
 
   public var isInteger: Bool { isSignedInteger || isUnsignedInteger }
 

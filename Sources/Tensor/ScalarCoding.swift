@@ -28,7 +28,7 @@ public enum ScalarCoding {
     case .i32: Int64(bytes.loadUnaligned(fromByteOffset: index * 4, as: Int32.self))
     case .i16: Int64(bytes.loadUnaligned(fromByteOffset: index * 2, as: Int16.self))
     case .i8: Int64(Int8(bitPattern: bytes[index]))
-    case .u64: Int64(bitPattern: bytes.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self))
+    case .u64, .string, .object: Int64(bitPattern: bytes.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self))
     case .u32: Int64(bytes.loadUnaligned(fromByteOffset: index * 4, as: UInt32.self))
     case .u16: Int64(bytes.loadUnaligned(fromByteOffset: index * 2, as: UInt16.self))
     case .u8: Int64(bytes[index])
@@ -39,7 +39,6 @@ public enum ScalarCoding {
     case .i2: Int64(Int8(bitPattern: packed(bytes, index, bits: 2) << 6) >> 6)
     case .f32, .f64, .f16, .bf16, .f8e4m3fn, .f8e4m3fnuz, .f8e5m2, .f8e5m2fnuz, .f8e8m0, .f4e2m1:
       saturated(load(type, bytes, index))
-    case .string: 0
     }
   }
 
@@ -75,7 +74,8 @@ public enum ScalarCoding {
       let high: Int64 =
         type == .i64 ? .max : type.isSignedInteger ? (1 << (type.bitWidth - 1)) - 1 : (1 << type.bitWidth) - 1
       store(integer: min(max(saturated(value), low), high), type, bytes, index)
-    case .string: break
+    // These are no numbers.
+    case .string, .object: break
     }
   }
 
@@ -85,7 +85,7 @@ public enum ScalarCoding {
     integer value: Int64, _ type: ElementType, _ bytes: UnsafeMutableRawBufferPointer, _ index: Int
   ) {
     switch type {
-    case .i64, .u64: bytes.storeBytes(of: value, toByteOffset: index * 8, as: Int64.self)
+    case .i64, .u64, .string, .object: bytes.storeBytes(of: value, toByteOffset: index * 8, as: Int64.self)
     case .i32, .u32:
       bytes.storeBytes(of: Int32(truncatingIfNeeded: value), toByteOffset: index * 4, as: Int32.self)
     case .i16, .u16:

@@ -12,10 +12,10 @@ public struct Tensor: @unchecked Sendable {
   /// Bytes of the packed elements.
   public let byteCount: Int
 
-  /// A view of `storage` from `byteOffset` on. Returns nil where a size is negative, the element count overflows, the
-  /// type has no fixed width, or the storage is too short.
+  /// A view of `storage` from `byteOffset` on. Returns nil where a size is negative, the element count overflows, or
+  /// the storage is too short.
   public init?(_ elementType: ElementType, _ shape: [Int], storage: Storage, byteOffset: Int = 0) {
-    guard elementType != .string, byteOffset >= 0, let count = Checked.product(shape),
+    guard byteOffset >= 0, let count = Checked.product(shape),
       let bytes = elementType.byteCount(elements: count), let end = Checked.add(byteOffset, bytes),
       end <= storage.byteCount
     else { return nil }

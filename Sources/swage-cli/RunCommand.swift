@@ -87,6 +87,10 @@ enum OutputFolder {
 enum TensorSummary {
   static func text(_ tensor: Tensor) -> String {
     guard tensor.count > 0 else { return "\(tensor.type), empty" }
+    if tensor.elementType == .string {
+      let shown = tensor.stringBytes.prefix(10).map { GraphPrinter.quoted($0) }.joined(separator: ", ")
+      return "\(tensor.type) [\(shown)\(tensor.count > 10 ? ", …" : "")]"
+    }
     let values = tensor.doubles
     let finite = values.filter(\.isFinite)
     let shown = values.prefix(10).map { tensor.elementType.isFloat ? String(format: "%.5g", $0) : String(Int64($0)) }

@@ -90,6 +90,11 @@ enum Comparison {
     guard actual.elementType == expected.elementType, actual.shape == expected.shape else {
       return "is \(actual.type), expected \(expected.type)"
     }
+    if expected.elementType == .string {
+      let (x, y) = (actual.stringBytes, expected.stringBytes)
+      guard let index = x.indices.first(where: { x[$0] != y[$0] }) else { return nil }
+      return "element \(index) is \(GraphPrinter.quoted(x[index])), expected \(GraphPrinter.quoted(y[index]))"
+    }
     if !expected.elementType.isFloat {
       let pairs = zip(actual.integers, expected.integers)
       guard let index = Array(pairs).firstIndex(where: { $0 != $1 }) else { return nil }

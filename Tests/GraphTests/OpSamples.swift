@@ -87,7 +87,7 @@ enum OpSamples {
       try graph.append(.binary(Binary(function)), [operand, operand], sources: source)
     }
     try graph.append(.select(Select()), [b, x, x], sources: source)
-    for type in ElementType.allCases where type != .string {
+    for type in ElementType.allCases where type.isNumeric {
       try graph.append(.cast(Cast(to: type)), [x], sources: source)
     }
     var region = Graph(name: "region")

@@ -41,6 +41,7 @@ enum SamplePlans {
       PlanWeight(name: "axes é", tensor: Tensor(.i64, [2], integers: [1, -1])),
       PlanWeight(name: "empty", tensor: Tensor(zeros: .f16, [0, 4])),
       PlanWeight(name: "nibbles", tensor: Tensor(.i4, [3], integers: [-8, 7, 1])),
+      PlanWeight(name: "words", tensor: Tensor(stringBytes: [[], [0xff, 0], Array("é".utf8)], [3, 1])),
     ]
     return Plan(
       provenance: Provenance(

@@ -58,7 +58,7 @@ struct Breakage: Sendable, CustomTestStringConvertible {
     .entry(.names, "device without a name") { $0.buffers[0].device = "" },
     .entry(.ids, "shape") { $0.values[0].shape[0] = 9999 },
     .entry(.ids, "negative shape") { $0.values[0].shape[0] = -1 },
-    .entry(.ids, "weight") { $0.values[3].location = .weight(6) },
+    .entry(.ids, "weight") { $0.values[3].location = .weight(7) },
     .entry(.ids, "buffer") { $0.values[5].location = .buffer(-1, offset: nil) },
     .entry(.ids, "offset") { $0.values[5].location = .buffer(0, offset: 9999) },
     .entry(.ids, "input") { $0.values[0].location = .input(3) },
@@ -109,7 +109,7 @@ struct Breakage: Sendable, CustomTestStringConvertible {
       }
       plan.entryPoints[0] = entry
     },
-    .entry(.locations, "string") { $0.values[0].elementType = .string },
+    .entry(.locations, "object that is a weight") { $0.values[3].elementType = .object },
     .entry(.locations, "larger than its weight") { $0.values[4].location = .weight(3) },
     .entry(.locations, "before its buffer") { entry in
       entry.sizes.append(-64)

@@ -1491,7 +1491,7 @@ const ProtobufCMessageDescriptor swage_plan__blob__descriptor =
   (ProtobufCMessageInit) swage_plan__blob__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor swage_plan__weight__field_descriptors[4] =
+static const ProtobufCFieldDescriptor swage_plan__weight__field_descriptors[5] =
 {
   {
     "name",
@@ -1541,17 +1541,30 @@ static const ProtobufCFieldDescriptor swage_plan__weight__field_descriptors[4] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "strings",
+    5,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(SwagePlan__Weight, n_strings),
+    offsetof(SwagePlan__Weight, strings),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned swage_plan__weight__field_indices_by_name[] = {
   3,   /* field[3] = blob */
   1,   /* field[1] = element_type */
   0,   /* field[0] = name */
   2,   /* field[2] = shape */
+  4,   /* field[4] = strings */
 };
 static const ProtobufCIntRange swage_plan__weight__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor swage_plan__weight__descriptor =
 {
@@ -1561,7 +1574,7 @@ const ProtobufCMessageDescriptor swage_plan__weight__descriptor =
   "SwagePlan__Weight",
   "swage_plan",
   sizeof(SwagePlan__Weight),
-  4,
+  5,
   swage_plan__weight__field_descriptors,
   swage_plan__weight__field_indices_by_name,
   1,  swage_plan__weight__number_ranges,

@@ -73,9 +73,9 @@ public enum ElementwiseKernels {
       function: k.finish(), operands: buffers.map(\.operand), results: results, inPlace: aliases)
   }
 
-  /// A constant of one element, to stand in the code.
+  /// A constant of one element, to stand in the code; no string.
   static func literal(_ tensor: Tensor) -> Expression? {
-    guard tensor.count == 1 else { return nil }
+    guard tensor.count == 1, tensor.elementType != .string else { return nil }
     let type = tensor.elementType.computeType
     switch type {
     case .f32, .f64: return .float(tensor.doubles[0], type)

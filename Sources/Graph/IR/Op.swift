@@ -137,6 +137,24 @@ extension Op {
     }
   }
 
+  /// Whether operands may have this element type: strings and objects are numbers in memory that only what moves, compares
+  /// or knows them may touch.
+  public func takes(_ type: ElementType) -> Bool {
+    guard type == .string || type == .object else { return true }
+    switch self {
+    case .constant, .if, .loop, .copy, .fail: return true
+    case .binary(let op): return type == .string && op.function == .equal
+    case .select, .fused, .reshape, .transpose, .broadcast, .slice, .concat, .pad, .gather, .gatherElements, .gatherND,
+      .nonZero:
+      return type == .string
+    case .scatterElements(let op): return type == .string && op.reduction == .none
+    case .scatterND(let op): return type == .string && op.reduction == .none
+    case .unary, .cast, .iota, .sizes, .bindSymbols, .reduce, .argReduce, .cumulativeSum, .topK, .softmax, .layerNorm,
+      .groupNorm, .matmul, .convolution, .pool, .resize, .recurrent, .attention, .quantizeLinear, .dequantizeLinear:
+      return false
+    }
+  }
+
   /// Whether the node must stay although nobody reads its results.
   public var hasEffect: Bool {
     switch self {

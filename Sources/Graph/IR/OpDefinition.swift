@@ -79,7 +79,12 @@ public struct TypeContext {
     self.regions = regions
   }
 
-  mutating func infer(_ op: Op) throws -> [TensorType] { try op.definition.resultTypes(&self) }
+  mutating func infer(_ op: Op) throws -> [TensorType] {
+    for case let type? in operands where !op.takes(type.elementType) {
+      throw TypeFault("\(op.mnemonic) takes no \(type.elementType == .string ? "strings" : "objects"), got \(type)")
+    }
+    return try op.definition.resultTypes(&self)
+  }
 
   /// Checks the number of operands; those below `minimum` must be present.
   public func expectCount(_ range: ClosedRange<Int>) throws {

@@ -44,7 +44,7 @@ public struct Cast: OpDefinition {
   public func resultTypes(_ context: inout TypeContext) throws -> [TensorType] {
     try context.expectCount(1...1)
     let type = try context.type(0)
-    try context.require(type.elementType != .string && to != .string, "strings cannot be cast")
+    try context.require(type.elementType.isNumeric && to.isNumeric, "only numbers are cast, not \(type) to \(to.name)")
     return [TensorType(to, type.shape)]
   }
 

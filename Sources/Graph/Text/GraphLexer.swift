@@ -90,7 +90,10 @@ struct GraphLexer {
     return String(decoding: text[start..<end], as: UTF8.self)
   }
 
-  mutating func string() throws -> String {
+  mutating func string() throws -> String { String(decoding: try bytes(), as: UTF8.self) }
+
+  /// A quoted string of any bytes.
+  mutating func bytes() throws -> [UInt8] {
     try expect("\"")
     var bytes: [UInt8] = []
     while position < text.count, text[position] != UInt8(ascii: "\"") {
@@ -98,6 +101,12 @@ struct GraphLexer {
         position += 1
         switch text[position] {
         case UInt8(ascii: "n"): bytes.append(10)
+        case UInt8(ascii: "x"):
+          guard position + 2 < text.count,
+            let byte = UInt8(String(decoding: text[position + 1...position + 2], as: UTF8.self), radix: 16)
+          else { throw TypeFault("a string has a broken escape") }
+          bytes.append(byte)
+          position += 2
         case UInt8(ascii: "u"):
           guard let close = text[position...].firstIndex(of: UInt8(ascii: "}")), position + 2 < close,
             let code = UInt32(String(decoding: text[position + 2..<close], as: UTF8.self), radix: 16),
@@ -115,6 +124,6 @@ struct GraphLexer {
     }
     guard position < text.count else { throw TypeFault("a string has no end") }
     position += 1
-    return String(decoding: bytes, as: UTF8.self)
+    return bytes
   }
 }

@@ -228,7 +228,7 @@ public struct GraphParser {
 
   private mutating func constant(_ line: Int) throws -> Tensor {
     let type = try type()
-    guard let shape = type.staticShape, type.elementType != .string,
+    guard let shape = type.staticShape, type.elementType != .object,
       Checked.product(shape).flatMap({ type.elementType.byteCount(elements: $0) }).map({ $0 <= 1 << 40 }) == true
     else { throw TypeFault("a constant cannot be \(type)") }
     if lexer.take("resource") {
@@ -238,6 +238,11 @@ public struct GraphParser {
       let tensor = resources[index]
       guard tensor.type == type else { throw TypeFault("resource \(index) is \(tensor.type), not \(type)") }
       return tensor
+    }
+    if type.elementType == .string {
+      let strings = try strings()
+      guard Checked.product(shape) == strings.count else { throw TypeFault("\(strings.count) values for \(type)") }
+      return Tensor(stringBytes: strings, shape)
     }
     var values: [String] = []
     try lexer.expect("[")
@@ -249,6 +254,19 @@ public struct GraphParser {
       }
     }
     return try at(line) { try Self.constant(type, shape, values) }
+  }
+
+  private mutating func strings() throws -> [[UInt8]] {
+    var strings: [[UInt8]] = []
+    try lexer.expect("[")
+    while !lexer.take("]") {
+      strings.append(try lexer.bytes())
+      if !lexer.take(",") {
+        try lexer.expect("]")
+        break
+      }
+    }
+    return strings
   }
 
   private static func constant(_ type: TensorType, _ shape: [Int], _ values: [String]) throws -> Tensor {

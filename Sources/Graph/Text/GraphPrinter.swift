@@ -108,6 +108,7 @@ public struct GraphPrinter {
     case .f32: values = tensor.floats.map { Self.text(float: $0) }
     case .f64, .f16, .bf16, .f8e4m3fn, .f8e4m3fnuz, .f8e5m2, .f8e5m2fnuz, .f8e8m0, .f4e2m1:
       values = tensor.doubles.map { Self.text(double: $0) }
+    case .string: values = tensor.stringBytes.map { Self.quoted($0) }
     case .u64: values = tensor.integers.map { String(UInt64(bitPattern: $0)) }
     default: values = tensor.integers.map(String.init)
     }
@@ -132,6 +133,21 @@ public struct GraphPrinter {
   /// The text itself where it is one word, else quoted: operator names come from files.
   private static func word(_ text: String) -> String {
     !text.isEmpty && text.utf8.allSatisfy(GraphLexer.isWord) ? text : quoted(text)
+  }
+
+  /// Bytes in quotes, which `GraphLexer.bytes` reads back: those that are not UTF-8 as `\\xHH`.
+  public static func quoted(_ bytes: [UInt8]) -> String {
+    if let text = String(validating: bytes, as: UTF8.self) { return quoted(text) }
+    let digits = Array("0123456789abcdef".utf8)
+    var result: [UInt8] = [UInt8(ascii: "\"")]
+    for byte in bytes {
+      if byte >= 32, byte < 127, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\") {
+        result.append(byte)
+      } else {
+        result += Array("\\x".utf8) + [digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+      }
+    }
+    return String(decoding: result, as: UTF8.self) + "\""
   }
 
   static func quoted(_ text: String) -> String {

@@ -107,6 +107,7 @@ public enum GraphJSON {
   }
 
   private static func content(_ tensor: Tensor) -> JSONValue {
+    if tensor.elementType == .string { return .array(tensor.strings.map { .string($0) }) }
     if tensor.elementType == .bool { return .array(tensor.integers.map { .bool($0 != 0) }) }
     if tensor.elementType == .u64 { return .array(tensor.integers.map { .string("\(UInt64(bitPattern: $0))") }) }
     if tensor.elementType.isFloat { return .array(tensor.doubles.map { .number($0) }) }

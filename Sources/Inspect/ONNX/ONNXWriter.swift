@@ -334,6 +334,12 @@ public struct ONNXWriter {
       proto.data_type = value.elementType.rawValue
       proto.has_name = 1
       proto.name = arena.data(name)
+      if value.elementType == .string {
+        let strings = value.stringBytes.map { arena.data($0) }
+        proto.n_string_data = strings.count
+        proto.string_data = arena.array(strings)
+        return
+      }
       proto.has_raw_data = 1
       proto.raw_data = arena.data(value)
     }
@@ -343,7 +349,7 @@ public struct ONNXWriter {
     switch type {
     case .u2, .i2, .f4e2m1, .f8e8m0: usesNewTypes = true
     case .f32, .u8, .i8, .u16, .i16, .i32, .i64, .string, .bool, .f16, .f64, .u32, .u64, .bf16, .f8e4m3fn, .f8e4m3fnuz,
-      .f8e5m2, .f8e5m2fnuz, .u4, .i4:
+      .f8e5m2, .f8e5m2fnuz, .u4, .i4, .object:
       break
     }
   }

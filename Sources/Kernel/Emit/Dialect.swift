@@ -41,7 +41,7 @@ public struct Dialect: Sendable {
     case .i64: return "int64_t"
     case .u16, .f16, .bf16: return "uint16_t"
     case .u32: return "uint32_t"
-    case .u64: return "uint64_t"
+    case .u64, .string, .object: return "uint64_t"
     default: return "uint8_t"
     }
   }

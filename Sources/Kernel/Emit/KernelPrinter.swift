@@ -139,12 +139,11 @@ public struct KernelPrinter {
     let place = "\(name)[\(text(index))]"
     guard dialect.language == .c else { return place }
     switch type {
-    case .f32, .f64, .i32, .i64, .u32, .u64: return place
+    case .f32, .f64, .i32, .i64, .u32, .u64, .string, .object: return place
     case .i8, .i16, .u8, .u16: return "(int32_t)\(place)"
     case .bool: return "(\(place) != 0)"
     case .f16, .bf16, .f8e4m3fn, .f8e4m3fnuz, .f8e5m2, .f8e5m2fnuz, .f8e8m0: return "swage_from_\(type.name)(\(place))"
     case .u2, .i2, .u4, .i4, .f4e2m1: return "swage_get_\(type.name)(\(name), \(text(index)))"
-    case .string: preconditionFailure("kernels hold no strings")
     }
   }
 
@@ -155,12 +154,11 @@ public struct KernelPrinter {
     precondition(value.type == type.computeType, "stores \(value.type) in elements of \(type)")
     guard dialect.language == .c else { return "\(place) = \(text(value))" }
     switch type {
-    case .f32, .f64, .i32, .i64, .u32, .u64: return "\(place) = \(text(value))"
+    case .f32, .f64, .i32, .i64, .u32, .u64, .string, .object: return "\(place) = \(text(value))"
     case .i8, .i16, .u8, .u16, .bool: return "\(place) = (\(dialect.storageName(type)))\(text(value, 14))"
     case .f16, .bf16, .f8e4m3fn, .f8e4m3fnuz, .f8e5m2, .f8e5m2fnuz, .f8e8m0:
       return "\(place) = swage_to_\(type.name)(\(text(value)))"
     case .u2, .i2, .u4, .i4, .f4e2m1: return "swage_put_\(type.name)(\(name), \(text(index)), \(text(value)))"
-    case .string: preconditionFailure("kernels hold no strings")
     }
   }
 
@@ -244,7 +242,7 @@ public struct KernelPrinter {
 
   private func narrow(_ type: ElementType, _ x: Expression) -> (String, Int) {
     switch type {
-    case .f32, .f64, .i32, .i64, .u32, .u64, .bool, .string: return spell(x)
+    case .f32, .f64, .i32, .i64, .u32, .u64, .bool, .string, .object: return spell(x)
     case .i8, .i16, .u8, .u16: return ("(int32_t)(\(dialect.storageName(type)))\(text(x, 14))", 14)
     case .i2, .i4: return ("swage_sign_\(type.name)(\(text(x)))", 16)
     case .u2: return ("\(text(x, 7)) & 3", 6)

@@ -18,9 +18,9 @@ extension ElementType {
     case .f64: .f64
     case .f32, .f16, .bf16, .f8e4m3fn, .f8e4m3fnuz, .f8e5m2, .f8e5m2fnuz, .f4e2m1, .f8e8m0: .f32
     case .i64: .i64
-    case .u64: .u64
+    case .u64, .string, .object: .u64
     case .u32: .u32
-    case .i2, .i4, .i8, .i16, .i32, .u2, .u4, .u8, .u16, .string: .i32
+    case .i2, .i4, .i8, .i16, .i32, .u2, .u4, .u8, .u16: .i32
     case .bool: .bool
     }
   }

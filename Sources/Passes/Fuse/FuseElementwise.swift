@@ -49,6 +49,11 @@ private func isFusible(_ node: Node, _ graph: Graph) -> Bool {
   }
 }
 
+/// Whether the constant can stand in code. The numbers of strings differ from process to process.
+private func isScalar(_ constant: Constant) -> Bool {
+  constant.value.count == 1 && constant.value.elementType != .string
+}
+
 /// Values that a group reads from outside, without scalar constants.
 private func externalOperands(_ group: [NodeID], _ graph: Graph) -> [ValueID] {
   let inside = Set(group)
@@ -59,7 +64,7 @@ private func externalOperands(_ group: [NodeID], _ graph: Graph) -> [ValueID] {
       guard let operand, !values.contains(operand) else { continue }
       if let producer: Node = graph.producer(of: operand) {
         if inside.contains(producer.id) { continue }
-        if case .constant(let constant) = producer.op, constant.value.count == 1 { continue }
+        if case .constant(let constant) = producer.op, isScalar(constant) { continue }
       }
       values.append(operand)
     }

@@ -41,7 +41,7 @@ extension ElementType {
     case .bf16: (8, 127, true)
     case .f32: (24, 127, true)
     case .f64: (53, 1023, true)
-    case .string, .f8e4m3fn, .f8e4m3fnuz, .f8e5m2, .f8e5m2fnuz, .f8e8m0, .f4e2m1: nil
+    case .string, .object, .f8e4m3fn, .f8e4m3fnuz, .f8e5m2, .f8e5m2fnuz, .f8e8m0, .f4e2m1: nil
     }
   }
 }

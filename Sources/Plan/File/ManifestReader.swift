@@ -13,6 +13,8 @@ struct ManifestReader {
       var elementType: ElementType
       var shape: [Int]
       var blob: Int
+      /// The elements, where they are strings.
+      var strings: [[UInt8]]
     }
 
     var provenance: Provenance
@@ -119,7 +121,10 @@ struct ManifestReader {
         let place = "weight \(index)"
         return Manifest.Weight(
           name: try text(weight.name, place), elementType: try elementType(weight.element_type, place),
-          shape: try integers(weight.n_shape, weight.shape, place), blob: Int(weight.blob))
+          shape: try integers(weight.n_shape, weight.shape, place), blob: Int(weight.blob),
+          strings: UnsafeBufferPointer(start: weight.strings, count: weight.n_strings).map {
+            [UInt8](UnsafeBufferPointer(start: $0.data, count: $0.len))
+          })
       },
       moduleNames: try list(message.n_modules, message.modules) { try text($1.name, "module \($0)") },
       entryPoints: try list(message.n_entry_points, message.entry_points) {

@@ -12,7 +12,7 @@ struct PlanBlob: Hashable {
 struct ManifestWriter {
   let plan: Plan
   let blobs: [PlanBlob]
-  /// The blob of each weight.
+  /// The blob of each weight; strings have none.
   let blobOfWeight: [Int]
 
   func encoded() -> [UInt8] {
@@ -36,7 +36,11 @@ struct ManifestWriter {
         $0.text(1, weight.name)
         $0.number(2, Int(weight.tensor.elementType.rawValue))
         $0.packed(3, weight.tensor.shape)
-        $0.number(4, blobOfWeight[index])
+        if weight.tensor.elementType == .string {
+          for string in weight.tensor.stringBytes { $0.element(5, string) }
+        } else {
+          $0.number(4, blobOfWeight[index])
+        }
       }
     }
     for module in plan.modules { out.message(5) { $0.text(1, module.name) } }

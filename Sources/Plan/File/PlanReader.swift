@@ -76,7 +76,9 @@ private struct PlanFile {
   private func verifyWeights(_ section: PlanSection, _ manifest: ManifestReader.Manifest) throws {
     try checkBlobs(manifest, section)
     var nameOfBlob: [Int: String] = [:]
-    for weight in manifest.weights.reversed() { nameOfBlob[weight.blob] = weight.name }
+    for weight in manifest.weights.reversed() where weight.elementType != .string {
+      nameOfBlob[weight.blob] = weight.name
+    }
     var end = 0
     for (index, blob) in manifest.blobs.enumerated() {
       try checkZero(section.offset + end, section.offset + blob.offset)
@@ -122,6 +124,16 @@ private struct PlanFile {
     let weightSection = header.sections[1]
     try checkBlobs(manifest, weightSection)
     let weights = try manifest.weights.enumerated().map { index, weight in
+      if weight.elementType == .string {
+        guard Checked.product(weight.shape) == weight.strings.count else {
+          throw PlanError.badManifest(
+            file: path, place: "weight \(index)", reason: "it has \(weight.strings.count) strings, not its shape's")
+        }
+        return PlanWeight(name: weight.name, tensor: Tensor(stringBytes: weight.strings, weight.shape))
+      }
+      guard weight.strings.isEmpty else {
+        throw PlanError.badManifest(file: path, place: "weight \(index)", reason: "it has strings and is none")
+      }
       guard manifest.blobs.indices.contains(weight.blob) else {
         throw PlanError.badManifest(file: path, place: "weight \(index)", reason: "there is no blob \(weight.blob)")
       }

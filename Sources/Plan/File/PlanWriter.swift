@@ -118,6 +118,11 @@ private struct WeightLayout {
     var blobOfMemory: [Memory: Int] = [:]
     for weight in weights {
       let tensor = weight.tensor
+      // The manifest holds strings.
+      if tensor.elementType == .string {
+        blobOfWeight.append(0)
+        continue
+      }
       let memory = Memory(
         storage: ObjectIdentifier(tensor.storage), offset: tensor.byteOffset, length: tensor.byteCount)
       if let known = blobOfMemory[memory] {

@@ -37,10 +37,12 @@ struct WireWriter {
   }
 
   /// An element of a list, which is kept where it is empty.
-  mutating func element(_ field: Int, _ value: String) {
+  mutating func element(_ field: Int, _ value: String) { element(field, value.utf8) }
+
+  mutating func element(_ field: Int, _ value: some Collection<UInt8>) {
     tag(field, wireType: 2)
-    varint(UInt64(value.utf8.count))
-    bytes.append(contentsOf: value.utf8)
+    varint(UInt64(value.count))
+    bytes.append(contentsOf: value)
   }
 
   mutating func packed(_ field: Int, _ values: some Sequence<Int>) {

@@ -150,7 +150,6 @@ struct EntryValidator {
   private mutating func checkValues() {
     for (id, value) in entry.values.enumerated() {
       let type = value.elementType
-      if type == .string { report(.locations, name(id), "strings have no fixed width") }
       let constants = value.shape.map { entry.sizes[$0].constant }
       if constants.contains(where: { ($0 ?? 0) < 0 }) { report(.shapes, name(id), "an axis has a negative size") }
       var bytes: Int?
@@ -160,6 +159,7 @@ struct EntryValidator {
       }
       switch value.location {
       case .weight(let index):
+        if type == .object { report(.locations, name(id), "an object exists in a run only") }
         checkIsWithin(id, Dim(plan.weights[index].tensor.byteCount), "weight '\(plan.weights[index].name)'", value)
       case .buffer(let buffer, let offset):
         checkFits(id, bytes, buffer, offset)

@@ -18,8 +18,8 @@ public enum PlanValidator {
     checkNames(plan.entryPoints.map(\.name), "entry point", "plan", &faults)
     checkModules(plan, &faults)
     checkAttachments(plan.attachments, &faults)
-    for weight in plan.weights where weight.tensor.elementType == .string {
-      faults.append(PlanFault(.locations, "plan: weight '\(weight.name)'", "strings have no fixed width"))
+    for weight in plan.weights where weight.tensor.elementType == .object {
+      faults.append(PlanFault(.locations, "plan: weight '\(weight.name)'", "an object exists in a run only"))
     }
     for entry in plan.entryPoints {
       guard isNestedWithinLimit(entry.body, depth: 0) else {

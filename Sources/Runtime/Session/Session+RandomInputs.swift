@@ -1,7 +1,8 @@
 import SwageTensor
 
 extension Session {
-  /// Inputs made of random numbers: floats between -1 and 1, integers from 0 to 9, bools. The same seed gives the same
+  /// Inputs made of random numbers: floats between -1 and 1, integers from 0 to 9, bools,
+  /// strings from `s0` to `s9`. The same seed gives the same
   /// tensors everywhere. `sizes` gives symbols their values; a symbol it leaves out is 1.
   public func randomInputs(seed: UInt64, sizes: [String: Int] = [:]) throws -> [String: Tensor] {
     var values = sizes
@@ -22,8 +23,12 @@ extension Session {
       guard let count = Checked.product(shape), let bytes = input.type.elementType.byteCount(elements: count),
         bytes <= memoryLimit
       else { throw RuntimeError.memoryLimit(needed: .max, limit: memoryLimit) }
-      var tensor = Tensor(zeros: input.type.elementType, shape)
       let type = input.type.elementType
+      if type == .string {
+        result[input.name] = Tensor(strings: (0..<count).map { _ in "s\(generator.next() % 10)" }, shape)
+        continue
+      }
+      var tensor = Tensor(zeros: type, shape)
       tensor.withMutableBytes { bytes in
         for index in 0..<count {
           let random = generator.next()

@@ -2,7 +2,7 @@ import Foundation
 
 /// NumPy's array files, versions 1 to 3 (numpy.lib.format).
 public enum Npy {
-  /// Reads bools, integers and floats of either byte order and element order. `V2` is read as bf16, which is what
+  /// Reads bools, integers, floats and strings of fixed width, of either byte order and element order. `V2` is read as bf16, which is what
   /// NumPy writes for arrays of ml_dtypes' bfloat16. Large arrays in this machine's order view the mapped file.
   /// Throws `FileError` or `NpyError`.
   public static func read(path: String) throws -> Tensor {
@@ -31,6 +31,9 @@ public enum Npy {
     case .success(let parsed): header = parsed
     case .failure(let problem): throw fault(.header(reason: problem.reason))
     }
+    if let cell = NpyStrings.Cell(header.descr) {
+      return try strings(bytes[(start + headerLength)...], cell, header, fault)
+    }
     guard let (type, isSwapped) = elementType(header.descr) else { throw fault(.elementType(header.descr)) }
     guard header.shape.count <= TensorProtoDecoder.maximumRank else {
       throw fault(.shape(reason: "\(header.shape.count) dimensions, the limit is 64"))
@@ -48,11 +51,17 @@ public enum Npy {
   }
 
   /// Writes `tensor` in C order. Types that NumPy lacks are widened without loss: bf16 and smaller floats to f32,
-  /// integers below eight bits to eight. A `string` tensor cannot exist. Throws `FileError`.
+  /// integers below eight bits to eight. Throws `FileError`.
   public static func write(_ tensor: Tensor, path: String) throws(FileError) {
     let file = try AtomicFile(path: path)
+    if tensor.elementType == .string {
+      let (descr, bytes) = NpyStrings.cells(tensor.stringBytes)
+      try file.write(header(descr, tensor.shape))
+      try file.write(bytes)
+      return try file.commit()
+    }
     let tensor = widened(tensor)
-    try file.write(header(tensor.elementType, tensor.shape))
+    try file.write(header(descr(tensor.elementType), tensor.shape))
     let result = tensor.withBytes { bytes in
       Result { () throws(FileError) in try file.write(bytes) }
     }
@@ -95,7 +104,7 @@ public enum Npy {
 
   private static func widened(_ tensor: Tensor) -> Tensor {
     switch tensor.elementType {
-    case .f32, .f64, .f16, .bool, .i8, .u8, .i16, .i32, .i64, .u16, .u32, .u64, .string: return tensor
+    case .f32, .f64, .f16, .bool, .i8, .u8, .i16, .i32, .i64, .u16, .u32, .u64, .string, .object: return tensor
     case .u4, .u2: return Tensor(.u8, tensor.shape, integers: tensor.integers)
     case .i4, .i2: return Tensor(.i8, tensor.shape, integers: tensor.integers)
     case .bf16, .f8e4m3fn, .f8e4m3fnuz, .f8e5m2, .f8e5m2fnuz, .f4e2m1, .f8e8m0:
@@ -104,12 +113,34 @@ public enum Npy {
   }
 
   /// Padded so that the elements start at a multiple of 64 bytes.
-  private static func header(_ type: ElementType, _ shape: [Int]) -> [UInt8] {
+  private static func header(_ descr: String, _ shape: [Int]) -> [UInt8] {
     let sizes = shape.map(String.init).joined(separator: ", ") + (shape.count == 1 ? "," : "")
-    let text = "{'descr': '\(descr(type))', 'fortran_order': False, 'shape': (\(sizes)), }"
+    let text = "{'descr': '\(descr)', 'fortran_order': False, 'shape': (\(sizes)), }"
     let length = (10 + text.utf8.count + 1 + 63) / 64 * 64 - 10
     let padded = Array(text.utf8) + [UInt8](repeating: 32, count: length - text.utf8.count - 1) + [10]
     return [0x93] + Array("NUMPY".utf8) + [1, 0, UInt8(length & 255), UInt8(length >> 8)] + padded
+  }
+
+  private static func strings(
+    _ bytes: Slice<UnsafeRawBufferPointer>, _ cell: NpyStrings.Cell, _ header: NpyHeader,
+    _ fault: (NpyError.Fault) -> NpyError
+  ) throws(NpyError) -> Tensor {
+    guard header.shape.count <= TensorProtoDecoder.maximumRank else {
+      throw fault(.shape(reason: "\(header.shape.count) dimensions, the limit is 64"))
+    }
+    guard let count = Checked.product(header.shape), let size = Checked.multiply(count, cell.byteCount) else {
+      throw fault(.shape(reason: "the number of elements does not fit 63 bits"))
+    }
+    // Cells without width would let a few bytes stand for any number of strings.
+    guard size == bytes.count, cell.width > 0 || count <= 1 << 20 else {
+      throw fault(.size(expected: size, found: bytes.count))
+    }
+    guard let strings = NpyStrings.read(UnsafeRawBufferPointer(rebasing: bytes), cell, count: count) else {
+      throw fault(.elementType("\(header.descr) with units that are no characters"))
+    }
+    let tensor = Tensor(stringBytes: strings, header.shape)
+    let mustReorder = header.isFortranOrder && header.shape.count > 1
+    return mustReorder ? rearranged(tensor, isSwapped: false, isFortranOrder: true) : tensor
   }
 
   /// A copy in C order and this machine's byte order.

@@ -4,10 +4,8 @@ import Foundation
 /// What a `TensorProto` holds.
 public struct DecodedTensor: Sendable {
   public enum Content: Sendable {
-    /// Numbers; large ones view the file they come from and may be unaligned.
+    /// Elements; large ones view the file they come from and may be unaligned.
     case tensor(Tensor)
-    /// Elements of a `string` tensor, row-major.
-    case strings([[UInt8]])
     /// Type and sizes only: the elements are in a checkpoint, under the tensor's name.
     case weightless
   }
@@ -44,7 +42,7 @@ public struct TensorProtoDecoder {
       TensorDataError(file: file, tensor: name, fault: fault)
     }
     let number = proto.has_data_type != 0 ? proto.data_type : 0
-    guard let type = ElementType(rawValue: number) else { throw fault(.elementType(Int(number))) }
+    guard let type = ElementType(onnx: number) else { throw fault(.elementType(Int(number))) }
     if proto.segment != nil { throw fault(.segment) }
 
     guard proto.n_dims <= Self.maximumRank else { throw fault(.rank(proto.n_dims, limit: Self.maximumRank)) }
@@ -72,9 +70,7 @@ public struct TensorProtoDecoder {
     guard fields.filled.count <= 1 else { throw fault(.severalFields(fields.filled.map(\.rawValue))) }
     guard let field = fields.filled.first else {
       guard count == 0 else { throw fault(.noData(expectedBytes: byteCount)) }
-      return DecodedTensor(
-        elementType: type, shape: shape,
-        content: type == .string ? .strings([]) : .tensor(Tensor(zeros: type, shape)))
+      return DecodedTensor(elementType: type, shape: shape, content: .tensor(Tensor(zeros: type, shape)))
     }
     let expected = Self.fields(of: type)
     guard expected.contains(field) else {
@@ -87,7 +83,7 @@ public struct TensorProtoDecoder {
       let strings = UnsafeBufferPointer(start: proto.string_data, count: count).map {
         [UInt8](UnsafeBufferPointer(start: $0.data, count: $0.len))
       }
-      return DecodedTensor(elementType: type, shape: shape, content: .strings(strings))
+      return DecodedTensor(elementType: type, shape: shape, content: .tensor(Tensor(stringBytes: strings, shape)))
     }
     if field == .raw {
       guard fields.rawLength == byteCount else {
@@ -143,7 +139,7 @@ public struct TensorProtoDecoder {
     case .f64: [.raw, .double]
     case .i64: [.raw, .int64]
     case .u32, .u64: [.raw, .uint64]
-    case .string: [.string]
+    case .string, .object: [.string]
     case .u8, .i8, .u16, .i16, .i32, .bool, .f16, .bf16, .f8e4m3fn, .f8e4m3fnuz, .f8e5m2, .f8e5m2fnuz, .f8e8m0, .u4,
       .i4, .f4e2m1, .u2, .i2:
       [.raw, .int32]
@@ -245,7 +241,7 @@ public struct TensorProtoDecoder {
     // Several elements in one byte, one byte in each number.
     case .u4, .i4, .f4e2m1, .u2, .i2:
       return try narrowed(words, found, byteCount, to: UInt8.self, limits: 0...255)
-    case .string:
+    case .string, .object:
       throw TensorDataError(
         file: file, tensor: name, fault: .wrongField(field.rawValue, expected: [Field.string.rawValue]))
     }

@@ -8,8 +8,7 @@ public enum TensorProtoFile {
     return ProtobufSchema(message.base.descriptor, spans: TensorProtoDecoder.spans)
   }()
 
-  /// Throws `FileError`, `ProtobufError` or `TensorDataError`. External data is refused, and so are strings, which no
-  /// tensor can hold.
+  /// Throws `FileError`, `ProtobufError` or `TensorDataError`. External data is refused.
   public static func read(path: String) throws -> Tensor {
     let file = try MappedFile(path: path)
     let message = try file.withBytes { bytes in
@@ -21,7 +20,6 @@ public enum TensorProtoFile {
       let decoded = try decoder.decode(proto, name: "")
       switch decoded.content {
       case .tensor(let tensor): return tensor
-      case .strings: throw TensorDataError(file: path, tensor: "", fault: .elementType(8))
       case .weightless:
         throw TensorDataError(file: path, tensor: "", fault: .noData(expectedBytes: 0))
       }

@@ -28,6 +28,9 @@ typedef struct Onnx__SparseTensorProto Onnx__SparseTensorProto;
 typedef struct Onnx__ValueInfoProto Onnx__ValueInfoProto;
 typedef struct Onnx__TensorShapeProto Onnx__TensorShapeProto;
 typedef struct Onnx__TensorShapeProto__Dimension Onnx__TensorShapeProto__Dimension;
+typedef struct Onnx__SequenceProto Onnx__SequenceProto;
+typedef struct Onnx__MapProto Onnx__MapProto;
+typedef struct Onnx__OptionalProto Onnx__OptionalProto;
 typedef struct Onnx__TypeProto Onnx__TypeProto;
 typedef struct Onnx__TypeProto__Tensor Onnx__TypeProto__Tensor;
 typedef struct Onnx__TypeProto__Sequence Onnx__TypeProto__Sequence;
@@ -315,6 +318,77 @@ struct  Onnx__TensorShapeProto
 #define ONNX__TENSOR_SHAPE_PROTO__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&onnx__tensor_shape_proto__descriptor) \
     , 0,NULL }
+
+
+/*
+ * Values of tests and of `swage run` that are no tensors.
+ */
+struct  Onnx__SequenceProto
+{
+  ProtobufCMessage base;
+  protobuf_c_boolean has_name;
+  ProtobufCBinaryData name;
+  /*
+   * 1 tensor, 2 sparse tensor, 3 sequence, 4 map, 5 optional.
+   */
+  protobuf_c_boolean has_elem_type;
+  int32_t elem_type;
+  size_t n_tensor_values;
+  Onnx__TensorProto **tensor_values;
+  size_t n_sparse_tensor_values;
+  Onnx__SparseTensorProto **sparse_tensor_values;
+  size_t n_sequence_values;
+  Onnx__SequenceProto **sequence_values;
+  size_t n_map_values;
+  Onnx__MapProto **map_values;
+  size_t n_optional_values;
+  Onnx__OptionalProto **optional_values;
+};
+#define ONNX__SEQUENCE_PROTO__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&onnx__sequence_proto__descriptor) \
+    , 0, {0,NULL}, 0, 0, 0,NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL }
+
+
+struct  Onnx__MapProto
+{
+  ProtobufCMessage base;
+  protobuf_c_boolean has_name;
+  ProtobufCBinaryData name;
+  /*
+   * As `TensorProto.data_type`.
+   */
+  protobuf_c_boolean has_key_type;
+  int32_t key_type;
+  size_t n_keys;
+  int64_t *keys;
+  size_t n_string_keys;
+  ProtobufCBinaryData *string_keys;
+  Onnx__SequenceProto *values;
+};
+#define ONNX__MAP_PROTO__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&onnx__map_proto__descriptor) \
+    , 0, {0,NULL}, 0, 0, 0,NULL, 0,NULL, NULL }
+
+
+struct  Onnx__OptionalProto
+{
+  ProtobufCMessage base;
+  protobuf_c_boolean has_name;
+  ProtobufCBinaryData name;
+  /*
+   * As `SequenceProto.elem_type`; 0 where there is no value.
+   */
+  protobuf_c_boolean has_elem_type;
+  int32_t elem_type;
+  Onnx__TensorProto *tensor_value;
+  Onnx__SparseTensorProto *sparse_tensor_value;
+  Onnx__SequenceProto *sequence_value;
+  Onnx__MapProto *map_value;
+  Onnx__OptionalProto *optional_value;
+};
+#define ONNX__OPTIONAL_PROTO__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&onnx__optional_proto__descriptor) \
+    , 0, {0,NULL}, 0, 0, NULL, NULL, NULL, NULL, NULL }
 
 
 struct  Onnx__TypeProto__Tensor
@@ -616,6 +690,63 @@ Onnx__TensorShapeProto *
 void   onnx__tensor_shape_proto__free_unpacked
                      (Onnx__TensorShapeProto *message,
                       ProtobufCAllocator *allocator);
+/* Onnx__SequenceProto methods */
+void   onnx__sequence_proto__init
+                     (Onnx__SequenceProto         *message);
+size_t onnx__sequence_proto__get_packed_size
+                     (const Onnx__SequenceProto   *message);
+size_t onnx__sequence_proto__pack
+                     (const Onnx__SequenceProto   *message,
+                      uint8_t             *out);
+size_t onnx__sequence_proto__pack_to_buffer
+                     (const Onnx__SequenceProto   *message,
+                      ProtobufCBuffer     *buffer);
+Onnx__SequenceProto *
+       onnx__sequence_proto__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   onnx__sequence_proto__free_unpacked
+                     (Onnx__SequenceProto *message,
+                      ProtobufCAllocator *allocator);
+/* Onnx__MapProto methods */
+void   onnx__map_proto__init
+                     (Onnx__MapProto         *message);
+size_t onnx__map_proto__get_packed_size
+                     (const Onnx__MapProto   *message);
+size_t onnx__map_proto__pack
+                     (const Onnx__MapProto   *message,
+                      uint8_t             *out);
+size_t onnx__map_proto__pack_to_buffer
+                     (const Onnx__MapProto   *message,
+                      ProtobufCBuffer     *buffer);
+Onnx__MapProto *
+       onnx__map_proto__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   onnx__map_proto__free_unpacked
+                     (Onnx__MapProto *message,
+                      ProtobufCAllocator *allocator);
+/* Onnx__OptionalProto methods */
+void   onnx__optional_proto__init
+                     (Onnx__OptionalProto         *message);
+size_t onnx__optional_proto__get_packed_size
+                     (const Onnx__OptionalProto   *message);
+size_t onnx__optional_proto__pack
+                     (const Onnx__OptionalProto   *message,
+                      uint8_t             *out);
+size_t onnx__optional_proto__pack_to_buffer
+                     (const Onnx__OptionalProto   *message,
+                      ProtobufCBuffer     *buffer);
+Onnx__OptionalProto *
+       onnx__optional_proto__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   onnx__optional_proto__free_unpacked
+                     (Onnx__OptionalProto *message,
+                      ProtobufCAllocator *allocator);
 /* Onnx__TypeProto__Tensor methods */
 void   onnx__type_proto__tensor__init
                      (Onnx__TypeProto__Tensor         *message);
@@ -694,6 +825,15 @@ typedef void (*Onnx__TensorShapeProto__Dimension_Closure)
 typedef void (*Onnx__TensorShapeProto_Closure)
                  (const Onnx__TensorShapeProto *message,
                   void *closure_data);
+typedef void (*Onnx__SequenceProto_Closure)
+                 (const Onnx__SequenceProto *message,
+                  void *closure_data);
+typedef void (*Onnx__MapProto_Closure)
+                 (const Onnx__MapProto *message,
+                  void *closure_data);
+typedef void (*Onnx__OptionalProto_Closure)
+                 (const Onnx__OptionalProto *message,
+                  void *closure_data);
 typedef void (*Onnx__TypeProto__Tensor_Closure)
                  (const Onnx__TypeProto__Tensor *message,
                   void *closure_data);
@@ -734,6 +874,9 @@ extern const ProtobufCMessageDescriptor onnx__sparse_tensor_proto__descriptor;
 extern const ProtobufCMessageDescriptor onnx__value_info_proto__descriptor;
 extern const ProtobufCMessageDescriptor onnx__tensor_shape_proto__descriptor;
 extern const ProtobufCMessageDescriptor onnx__tensor_shape_proto__dimension__descriptor;
+extern const ProtobufCMessageDescriptor onnx__sequence_proto__descriptor;
+extern const ProtobufCMessageDescriptor onnx__map_proto__descriptor;
+extern const ProtobufCMessageDescriptor onnx__optional_proto__descriptor;
 extern const ProtobufCMessageDescriptor onnx__type_proto__descriptor;
 extern const ProtobufCMessageDescriptor onnx__type_proto__tensor__descriptor;
 extern const ProtobufCMessageDescriptor onnx__type_proto__sequence__descriptor;

@@ -178,14 +178,19 @@ struct  SwagePlan__Weight
   size_t n_shape;
   uint64_t *shape;
   /*
-   * Index into `blobs`.
+   * Index into `blobs`; without meaning for strings.
    */
   protobuf_c_boolean has_blob;
   uint32_t blob;
+  /*
+   * The elements of a weight of strings, which has no blob.
+   */
+  size_t n_strings;
+  ProtobufCBinaryData *strings;
 };
 #define SWAGE_PLAN__WEIGHT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&swage_plan__weight__descriptor) \
-    , 0, {0,NULL}, 0, 0, 0,NULL, 0, 0 }
+    , 0, {0,NULL}, 0, 0, 0,NULL, 0, 0, 0,NULL }
 
 
 struct  SwagePlan__Module

@@ -153,10 +153,9 @@ struct Call {
   /// An element type given by its ONNX number.
   func elementType(_ name: String) throws -> ElementType? {
     guard let number = try int(name) else { return nil }
-    guard let code = Int32(exactly: number), let type = ElementType(rawValue: code) else {
+    guard let code = Int32(exactly: number), let type = ElementType(onnx: code) else {
       throw NodeFault.invalid("attribute \(name) names no element type: \(number)")
     }
-    guard type != .string else { throw unsupported("strings are not supported") }
     return type
   }
 

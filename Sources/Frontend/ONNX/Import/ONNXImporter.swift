@@ -111,10 +111,6 @@ extension ONNXImporter {
     for initializer in graph.initializers {
       if keepsAsInput(initializer.name, in: graph) { continue }
       guard let tensor = initializer.tensor ?? weights[initializer.name] else {
-        if case .strings = initializer.content {
-          names[initializer.name] = .poison(name: initializer.name)
-          continue
-        }
         throw ImportError.missingWeights([initializer.name])
       }
       names[initializer.name] = ImportedValue(constant: tensor, name: initializer.name)
@@ -141,7 +137,7 @@ extension ONNXImporter {
         names[info.name] = ImportedValue(constant: value, name: info.name)
         continue
       }
-      guard case .tensor(let elementType?, let shape) = info.type, elementType != .string else {
+      guard case .tensor(let elementType?, let shape) = info.type else {
         throw ImportError.port(
           name: info.name, reason: "its type is \(Self.describe(info.type))",
           remedy: "plans take and give tensors of numbers: export the model with such inputs")

@@ -113,7 +113,7 @@ public enum ONNXAttributeValue: Sendable {
 
 /// A constant of the file.
 public struct ONNXTensor: Sendable {
-  /// Numbers, strings, or nothing: the file then has the type only (its data's location is `weights`), and the
+  /// Elements, or nothing: the file then has the type only (its data's location is `weights`), and the
   /// elements come from a checkpoint, bound by name.
   public typealias Content = DecodedTensor.Content
 

@@ -337,7 +337,7 @@ struct ONNXReader {
   /// nil where it is undefined.
   private mutating func element(_ number: Int32, _ value: String) -> ElementType? {
     if number == 0 { return nil }
-    if let type = ElementType(rawValue: number) { return type }
+    if let type = ElementType(onnx: number) { return type }
     fault(.elementType(Int(number)), value: value)
     return nil
   }

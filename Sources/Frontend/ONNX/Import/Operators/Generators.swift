@@ -27,7 +27,8 @@ enum GeneratorOperators {
     case .floats(let numbers): return [call.constant(Tensor(floats: numbers, [numbers.count]))]
     case .ints(let numbers):
       return [call.constant(Tensor(.i64, [numbers.count], integers: numbers.map { Int64($0) }))]
-    case .string, .strings: throw call.unsupported("strings are not supported")
+    case .string(let text): return [call.constant(Tensor(strings: [text], []))]
+    case .strings(let texts): return [call.constant(Tensor(strings: texts, [texts.count]))]
     case .graph, .graphs, .tensors, .type, .types, .reference:
       throw NodeFault.invalid("attribute \(name) is of kind \(value.kind)")
     }
@@ -45,7 +46,7 @@ enum GeneratorOperators {
     case .some(let other): throw NodeFault.invalid("attribute value is of kind \(other.kind)")
     }
     let result = try call.broadcast(call.constant(fill), shape)
-    result.splat = fill.doubles[0]
+    if fill.elementType != .string { result.splat = fill.doubles[0] }
     return [result]
   }
 
