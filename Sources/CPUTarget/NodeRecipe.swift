@@ -14,7 +14,8 @@ enum NodeRecipe {
     switch node.op {
     case .unary, .binary, .select, .cast, .fused:
       return generated(ElementwiseKernels.make(node, in: graph), node)
-    case .transpose,
+    case .bitcast,
+      .transpose,
       .broadcast,
       .slice,
       .concat,
@@ -30,7 +31,7 @@ enum NodeRecipe {
     case .nonZero(let op): return own(ScanKernels.make(op, node, in: graph), node, in: graph)
     case .reduce(let op): return own(ReduceKernels.make(op, node, in: graph), node, in: graph)
     case .argReduce(let op): return own(ScanKernels.make(op, node, in: graph), node, in: graph)
-    case .cumulativeSum(let op): return own(ScanKernels.make(op, node, in: graph), node, in: graph)
+    case .cumulative(let op): return own(ScanKernels.make(op, node, in: graph), node, in: graph)
     case .topK(let op): return own(ScanKernels.make(op, node, in: graph), node, in: graph)
     case .softmax(let op): return own(SoftmaxKernels.make(op, node, in: graph), node, in: graph)
     case .layerNorm(let op): return own(NormKernels.make(op, node, in: graph), node, in: graph)
@@ -49,6 +50,11 @@ enum NodeRecipe {
       let types = node.operands.prefix(3).map { $0.map { graph.type(of: $0).description } ?? "none" }
       return .refused(
         "head sizes of \(types.joined(separator: ", ")) must be known and at most \(AttentionKernels.largestHead)")
+    case .linearAttention(let op):
+      if let recipe = LinearAttentionKernels.make(op, node, in: graph) { return .recipe(recipe) }
+      return .refused(
+        "heads of \(types(node, in: graph)) must be known and at most \(LinearAttentionKernels.largestHead)")
+    case .random(let op): return own(RandomKernels.make(op, node, in: graph), node, in: graph)
     case .quantizeLinear(let op):
       if op.to.isPacked { return .refused("results of \(op.to.bitWidth) bits share bytes") }
       return own(QuantizeKernels.make(op, node, in: graph), node, in: graph)
@@ -176,7 +182,8 @@ extension Op {
   /// Whether results are copies of operands' elements in other places.
   var movesData: Bool {
     switch self {
-    case .transpose,
+    case .bitcast,
+      .transpose,
       .broadcast,
       .slice,
       .concat,

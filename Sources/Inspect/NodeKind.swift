@@ -8,16 +8,17 @@ public enum NodeKind: String, Hashable, Sendable, CaseIterable {
     self =
       switch op {
       case .constant: .constant
-      case .unary, .binary, .select, .cast, .fused: .elementwise
-      case .matmul, .convolution, .recurrent, .attention: .product
+      case .unary, .binary, .select, .cast, .bitcast, .fused: .elementwise
+      case .matmul, .convolution, .recurrent, .attention, .linearAttention: .product
       case .softmax, .layerNorm, .groupNorm: .normalize
-      case .reduce, .argReduce, .cumulativeSum, .topK: .reduce
+      case .reduce, .argReduce, .cumulative, .topK: .reduce
       case .pool, .resize: .image
       case .reshape, .transpose, .broadcast, .slice, .concat, .pad: .movement
       case .gather, .gatherElements, .gatherND, .scatterElements, .scatterND, .nonZero: .index
       case .quantizeLinear, .dequantizeLinear: .quantize
       case .if, .loop, .fail: .control
       case .iota, .sizes, .bindSymbols: .size
+      case .random: .constant
       case .copy: .copy
       }
   }
@@ -55,12 +56,14 @@ public enum NodeTitle {
     case .layerNorm(let op): op.isRMS ? "rms norm" : "layer norm"
     case .groupNorm(let op): "group norm" + (op.activation.map { " + \(words($0.function.rawValue))" } ?? "")
     case .cast(let op): "cast to \(op.to.name)"
+    case .bitcast(let op): "bits as \(op.to.name)"
+    case .random(let op): "random \(op.distribution.rawValue)"
     case .copy(let op): "copy to \(op.target)"
     case .convolution(let op): (op.isTransposed ? "transposed convolution" : "convolution") + text(op.epilogue)
     case .matmul(let op): "matmul" + text(op.epilogue)
     case .constant, .select, .fused, .reshape, .transpose, .broadcast, .slice, .concat, .pad, .iota, .sizes,
-      .bindSymbols, .gather, .gatherElements, .gatherND, .scatterElements, .scatterND, .nonZero, .cumulativeSum, .topK,
-      .resize, .attention, .quantizeLinear, .dequantizeLinear, .if, .loop, .fail:
+      .bindSymbols, .gather, .gatherElements, .gatherND, .scatterElements, .scatterND, .nonZero, .cumulative, .topK,
+      .resize, .attention, .linearAttention, .quantizeLinear, .dequantizeLinear, .if, .loop, .fail:
       words(op.mnemonic)
     }
   }

@@ -116,7 +116,7 @@ import Testing
         for (exclusive, reverse) in [(false, false), (true, false), (false, true), (true, true)] {
           let x = random.tensor(type, [3, 7, 70])
           try cases.single(
-            "cumsum", .cumulativeSum(CumulativeSum(axis: axis, isExclusive: exclusive, isReverse: reverse)),
+            "cumsum", .cumulative(Cumulative(.sum, axis: axis, isExclusive: exclusive, isReverse: reverse)),
             [axis == 1 ? .symbolic(x, [3, .symbol("h"), .symbol("w")]) : .input(x)])
         }
       }

@@ -30,7 +30,7 @@ enum OpSamples {
     case .nonZero: 20
     case .reduce: 21
     case .argReduce: 22
-    case .cumulativeSum: 23
+    case .cumulative: 23
     case .topK: 24
     case .softmax: 25
     case .layerNorm: 26
@@ -47,9 +47,12 @@ enum OpSamples {
     case .loop: 37
     case .copy: 38
     case .fail: 39
+    case .bitcast: 40
+    case .random: 41
+    case .linearAttention: 42
     }
   }
-  static let caseCount = 40
+  static let caseCount = 43
 
   static func all() throws -> [Graph] {
     try [elementwise(), movement(), indexed(), reductions(), products(), quantized(), regions()]
@@ -123,6 +126,11 @@ enum OpSamples {
     try graph.append(.iota(Iota(count: h.ceilDivided(by: 2))), [value, value], sources: source)
     try graph.append(.sizes(Sizes([h, w.remainder(by: 3), .maximum(h, w)])), [], sources: source)
     try graph.append(.sizes(Sizes([.minimum(h, w)], isScalar: true)), [], sources: source)
+    try graph.append(.bitcast(Bitcast(to: .u32)), [x], sources: source)
+    let stream = graph.addInput(name: "stream", type: TensorType(.i64))
+    try graph.append(.random(Random(.uniform, type: TensorType(.f16, [h, 2]), seed: 7)), [], sources: source)
+    try graph.append(
+      .random(Random(.normal, type: TensorType(.f64), seed: .max, offset: -1, scale: 0.5)), [stream], sources: source)
     let image = graph.addInput(name: "image", type: TensorType(.f32, [1, 1, h, w]))
     for mode in [Resize.Mode.nearest, .linear, .cubic] {
       try graph.append(
@@ -172,7 +180,9 @@ enum OpSamples {
     try graph.append(
       .argReduce(ArgReduce(isMax: true, axis: 1, keepsAxis: true, selectsLast: true)), [x], sources: source)
     try graph.append(
-      .cumulativeSum(CumulativeSum(axis: 1, isExclusive: true, isReverse: true)), [x], sources: source)
+      .cumulative(Cumulative(.sum, axis: 1, isExclusive: true, isReverse: true)), [x], sources: source)
+    try graph.append(
+      .cumulative(Cumulative(.prod, axis: 0, isExclusive: false, isReverse: false)), [x], sources: source)
     try graph.append(.topK(TopK(count: 2, axis: 1, isLargest: false)), [x], names: ["v", "i"], sources: source)
     try graph.append(.softmax(Softmax(axis: 2, isLog: true)), [x], sources: source)
     try graph.append(.layerNorm(LayerNorm(axis: 2, epsilon: 1e-5)), [x, line, nil], sources: source)
@@ -231,6 +241,15 @@ enum OpSamples {
     let q = graph.addInput(name: "q", type: TensorType(.f32, [2, h, 8]))
     let mask = graph.addInput(name: "mask", type: TensorType(.f32, [h, h]))
     try graph.append(.attention(Attention(scale: 0.125, isCausal: true)), [q, q, q], sources: source)
+    for rule in LinearAttention.Rule.allCases {
+      let rate = graph.addInput(name: "rate \(rule)", type: TensorType(.f32, [2, h, 2]))
+      let state = graph.addInput(name: "state \(rule)", type: TensorType(.f32, [2, 2, 4, 4]))
+      let wide = graph.addInput(name: "wide \(rule)", type: TensorType(.f32, [2, h, 16]))
+      try graph.append(
+        .linearAttention(LinearAttention(rule, queryHeads: 4, keyHeads: 2, scale: 0.5)),
+        [wide, q, q, rule == .delta ? nil : state, rule.hasDecay ? rate : nil, rule.hasBeta ? rate : nil],
+        sources: source)
+    }
     let y = try graph.append(.attention(Attention(scale: 1.0 / 3)), [q, q, q, mask], sources: source)[0]
     graph.addOutput(y, name: "y")
     return graph

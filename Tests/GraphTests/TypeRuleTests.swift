@@ -97,7 +97,7 @@ import Testing
     Case(.reduce(Reduce(.sum, axes: [-1], keepsAxes: false)), [f(2)], "axes [-1]"),
     Case(.reduce(Reduce(.sum, axes: [0], keepsAxes: false)), [b(2)], "takes numbers"),
     Case(.argReduce(ArgReduce(isMax: true, axis: 1, keepsAxis: false, selectsLast: false)), [f(2)], "axis 1"),
-    Case(.cumulativeSum(CumulativeSum(axis: -1, isExclusive: false, isReverse: false)), [f(2)], "axis -1"),
+    Case(.cumulative(Cumulative(.sum, axis: -1, isExclusive: false, isReverse: false)), [f(2)], "axis -1"),
     Case(.topK(TopK(count: 3, axis: 0, isLargest: true)), [f(2)], "3 exceeds 2"),
     Case(.softmax(Softmax(axis: 0)), [i(2)], "axis 0 of i64[2]"),
     Case(.layerNorm(LayerNorm(axis: 1, epsilon: 0)), [f(2, 3), f(2)], "2 against 3"),

@@ -156,7 +156,7 @@ case("arg min", "ArgMin", "arg_reduce($0) {max = false, axis = 0}", [ties], axis
 for exclusive in (0, 1):
     for reverse in (0, 1):
         case(f"cumulative sum {exclusive} {reverse}", "CumSum",
-             f"cumulative_sum($0) {{axis = 1, exclusive = {str(bool(exclusive)).lower()}, reverse = {str(bool(reverse)).lower()}}}",
+             f"cumulative($0) {{function = sum, axis = 1, exclusive = {str(bool(exclusive)).lower()}, reverse = {str(bool(reverse)).lower()}}}",
              [f(2, 4)], [np.array(1, dtype=np.int64)], exclusive=exclusive, reverse=reverse)
 case("top k", "TopK", ("top_k($0) {count = 2, axis = 1, largest = true}", 2), [ties], [i64(2)], axis=1)
 case("top k, smallest", "TopK", ("top_k($0) {count = 2, axis = 1, largest = false}", 2), [ties], [i64(2)], axis=1, largest=0)

@@ -2,7 +2,7 @@ import SwageKernel
 import SwagePartition
 import SwageTensor
 
-/// Operations that go along one axis and remember what they saw: positions of extrema, running sums, the largest few,
+/// Operations that go along one axis and remember what they saw: positions of extrema, running sums and products, the largest few,
 /// and the places that are not zero.
 enum ScanKernels {
   // MARK: - arg_reduce
@@ -92,16 +92,16 @@ enum ScanKernels {
     return new.type.isFloat ? isNaN(old).not.and(isNaN(new).or(better)) : better
   }
 
-  // MARK: - cumulative_sum
+  // MARK: - cumulative
 
-  static func make(_ op: CumulativeSum, _ node: Node, in graph: Graph) -> Recipe? {
+  static func make(_ op: Cumulative, _ node: Node, in graph: Graph) -> Recipe? {
     guard let type = node.type(0, in: graph) else { return nil }
     let element = type.elementType
     let compute: ScalarType = element.computeType == .f32 ? .f64 : element.computeType
     let inner = type.shape[(op.axis + 1)...].reduce(1, *)
     let width = inner.constant.map { max(1, min($0, 64)) } ?? 64
     let blocks = inner.ceilDivided(by: Dim(width))
-    let k = KernelBuilder("cumulative_sum_\(element.name)")
+    let k = KernelBuilder("cumulative_\(op.function.rawValue)_\(element.name)")
     let x = k.input(element)
     let y = k.output(element, mayAlias: [x])
     k.split(type.shape[..<op.axis].reduce(1, *) * blocks, work: type.shape[op.axis] * Dim(width * 2))
@@ -110,17 +110,18 @@ enum ScanKernels {
     let start = k.let("start", k.unit.divided(by: b) * n * m + first)
     let lanes = k.let("lanes", (m - first).minimum(.i64(width)))
     let sums = k.array("sums", compute, count: width)
-    k.fill(sums, with: .literal(0, compute))
+    let combination: Combination = op.function == .sum ? .sum(compute) : .product(compute)
+    k.fill(sums, with: combination.identity)
     k.loop("i", to: n) { i in
       let row = k.let("row", start + (op.isReverse ? n - 1 - i : i) * m)
       k.loop("lane", to: lanes, .vector) { lane in
         let old = k.let("old", k.load(sums, lane))
-        let new = k.let("new", old.wrappingAdd(k.load(x, row + lane).cast(compute)))
+        let new = k.let("new", combination.combine(old, k.load(x, row + lane).cast(compute)))
         k.store(sums, lane, new)
         k.store(y, row + lane, (op.isExclusive ? old : new).cast(element.computeType))
       }
     }
-    return .kernel(k.finish(), operands: [0], inPlace: true, label: "cumulative_sum")
+    return .kernel(k.finish(), operands: [0], inPlace: true, label: "cumulative")
   }
 
   // MARK: - top_k

@@ -22,6 +22,9 @@ public enum MovementKernels {
     case .reshape:
       let axis = IterationAxis(extent: result.elementCount, strides: [1, 1])
       return [StridedCopy("copy", result.elementType, [axis]).kernel()]
+    case .bitcast:
+      let axis = IterationAxis(extent: result.elementCount, strides: [1, 1])
+      return [StridedCopy("bitcast", result.elementType, [axis]).kernel()]
     case .transpose(let op):
       let own = IterationSpace.strides(type(0).shape)
       return [StridedCopy("transpose", result, sourceStrides: op.permutation.map { own[$0] }).kernel()]
@@ -39,8 +42,9 @@ public enum MovementKernels {
     case .scatterElements(let op):
       return MovementScatter.elements(type(0), type(1), axis: op.axis, op.reduction)
     case .scatterND(let op): return MovementScatter.tuples(type(0), type(1), op.reduction)
-    case .constant, .unary, .binary, .select, .cast, .fused, .bindSymbols, .nonZero, .reduce, .argReduce,
-      .cumulativeSum, .topK, .softmax, .layerNorm, .groupNorm, .matmul, .convolution, .pool, .resize, .recurrent,
+    case .constant, .unary, .binary, .select, .cast, .fused, .random, .linearAttention, .bindSymbols, .nonZero, .reduce,
+      .argReduce,
+      .cumulative, .topK, .softmax, .layerNorm, .groupNorm, .matmul, .convolution, .pool, .resize, .recurrent,
       .attention, .quantizeLinear, .dequantizeLinear, .if, .loop, .copy, .fail:
       return nil
     }

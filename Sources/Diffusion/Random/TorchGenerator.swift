@@ -1,4 +1,5 @@
 import Foundation
+import SwageTensor
 
 /// PyTorch's generator on the CPU: the same seed gives the numbers of `torch.Generator().manual_seed(seed)`.
 ///

@@ -8,6 +8,7 @@ public enum Op: Hashable, Sendable {
   case binary(Binary)
   case select(Select)
   case cast(Cast)
+  case bitcast(Bitcast)
   case fused(Fused)
   case reshape(Reshape)
   case transpose(Transpose)
@@ -16,6 +17,7 @@ public enum Op: Hashable, Sendable {
   case concat(Concat)
   case pad(Pad)
   case iota(Iota)
+  case random(Random)
   case sizes(Sizes)
   case bindSymbols(BindSymbols)
   case gather(Gather)
@@ -26,7 +28,7 @@ public enum Op: Hashable, Sendable {
   case nonZero(NonZero)
   case reduce(Reduce)
   case argReduce(ArgReduce)
-  case cumulativeSum(CumulativeSum)
+  case cumulative(Cumulative)
   case topK(TopK)
   case softmax(Softmax)
   case layerNorm(LayerNorm)
@@ -37,6 +39,7 @@ public enum Op: Hashable, Sendable {
   case resize(Resize)
   case recurrent(Recurrent)
   case attention(Attention)
+  case linearAttention(LinearAttention)
   case quantizeLinear(QuantizeLinear)
   case dequantizeLinear(DequantizeLinear)
   case `if`(If)
@@ -54,6 +57,7 @@ extension Op {
     case .binary(let op): op
     case .select(let op): op
     case .cast(let op): op
+    case .bitcast(let op): op
     case .fused(let op): op
     case .reshape(let op): op
     case .transpose(let op): op
@@ -62,6 +66,7 @@ extension Op {
     case .concat(let op): op
     case .pad(let op): op
     case .iota(let op): op
+    case .random(let op): op
     case .sizes(let op): op
     case .bindSymbols(let op): op
     case .gather(let op): op
@@ -72,7 +77,7 @@ extension Op {
     case .nonZero(let op): op
     case .reduce(let op): op
     case .argReduce(let op): op
-    case .cumulativeSum(let op): op
+    case .cumulative(let op): op
     case .topK(let op): op
     case .softmax(let op): op
     case .layerNorm(let op): op
@@ -83,6 +88,7 @@ extension Op {
     case .resize(let op): op
     case .recurrent(let op): op
     case .attention(let op): op
+    case .linearAttention(let op): op
     case .quantizeLinear(let op): op
     case .dequantizeLinear(let op): op
     case .if(let op): op
@@ -99,6 +105,7 @@ extension Op {
     switch self {
     case .unary, .binary, .select, .cast, .fused: true
     case .constant,
+      .bitcast,
       .reshape,
       .transpose,
       .broadcast,
@@ -106,6 +113,7 @@ extension Op {
       .concat,
       .pad,
       .iota,
+      .random,
       .sizes,
       .bindSymbols,
       .gather,
@@ -116,7 +124,7 @@ extension Op {
       .nonZero,
       .reduce,
       .argReduce,
-      .cumulativeSum,
+      .cumulative,
       .topK,
       .softmax,
       .layerNorm,
@@ -127,6 +135,7 @@ extension Op {
       .resize,
       .recurrent,
       .attention,
+      .linearAttention,
       .quantizeLinear,
       .dequantizeLinear,
       .if,
@@ -149,8 +158,9 @@ extension Op {
       return type == .string
     case .scatterElements(let op): return type == .string && op.reduction == .none
     case .scatterND(let op): return type == .string && op.reduction == .none
-    case .unary, .cast, .iota, .sizes, .bindSymbols, .reduce, .argReduce, .cumulativeSum, .topK, .softmax, .layerNorm,
-      .groupNorm, .matmul, .convolution, .pool, .resize, .recurrent, .attention, .quantizeLinear, .dequantizeLinear:
+    case .unary, .cast, .bitcast, .iota, .random, .sizes, .bindSymbols, .reduce, .argReduce, .cumulative, .topK, .softmax,
+      .layerNorm, .groupNorm, .matmul, .convolution, .pool, .resize, .recurrent, .attention, .linearAttention,
+      .quantizeLinear, .dequantizeLinear:
       return false
     }
   }
@@ -170,6 +180,7 @@ extension Op {
     case .binary(let op): .binary(op.substituting(values))
     case .select(let op): .select(op.substituting(values))
     case .cast(let op): .cast(op.substituting(values))
+    case .bitcast(let op): .bitcast(op.substituting(values))
     case .fused(let op): .fused(op.substituting(values))
     case .reshape(let op): .reshape(op.substituting(values))
     case .transpose(let op): .transpose(op.substituting(values))
@@ -178,6 +189,7 @@ extension Op {
     case .concat(let op): .concat(op.substituting(values))
     case .pad(let op): .pad(op.substituting(values))
     case .iota(let op): .iota(op.substituting(values))
+    case .random(let op): .random(op.substituting(values))
     case .sizes(let op): .sizes(op.substituting(values))
     case .bindSymbols(let op): .bindSymbols(op.substituting(values))
     case .gather(let op): .gather(op.substituting(values))
@@ -188,7 +200,7 @@ extension Op {
     case .nonZero(let op): .nonZero(op.substituting(values))
     case .reduce(let op): .reduce(op.substituting(values))
     case .argReduce(let op): .argReduce(op.substituting(values))
-    case .cumulativeSum(let op): .cumulativeSum(op.substituting(values))
+    case .cumulative(let op): .cumulative(op.substituting(values))
     case .topK(let op): .topK(op.substituting(values))
     case .softmax(let op): .softmax(op.substituting(values))
     case .layerNorm(let op): .layerNorm(op.substituting(values))
@@ -199,6 +211,7 @@ extension Op {
     case .resize(let op): .resize(op.substituting(values))
     case .recurrent(let op): .recurrent(op.substituting(values))
     case .attention(let op): .attention(op.substituting(values))
+    case .linearAttention(let op): .linearAttention(op.substituting(values))
     case .quantizeLinear(let op): .quantizeLinear(op.substituting(values))
     case .dequantizeLinear(let op): .dequantizeLinear(op.substituting(values))
     case .if(let op): .if(op.substituting(values))
@@ -215,6 +228,7 @@ extension Op {
     case Binary.mnemonic: .binary(try Binary(&attributes))
     case Select.mnemonic: .select(try Select(&attributes))
     case Cast.mnemonic: .cast(try Cast(&attributes))
+    case Bitcast.mnemonic: .bitcast(try Bitcast(&attributes))
     case Fused.mnemonic: .fused(try Fused(&attributes))
     case Reshape.mnemonic: .reshape(try Reshape(&attributes))
     case Transpose.mnemonic: .transpose(try Transpose(&attributes))
@@ -223,6 +237,7 @@ extension Op {
     case Concat.mnemonic: .concat(try Concat(&attributes))
     case Pad.mnemonic: .pad(try Pad(&attributes))
     case Iota.mnemonic: .iota(try Iota(&attributes))
+    case Random.mnemonic: .random(try Random(&attributes))
     case Sizes.mnemonic: .sizes(try Sizes(&attributes))
     case BindSymbols.mnemonic: .bindSymbols(try BindSymbols(&attributes))
     case Gather.mnemonic: .gather(try Gather(&attributes))
@@ -233,7 +248,7 @@ extension Op {
     case NonZero.mnemonic: .nonZero(try NonZero(&attributes))
     case Reduce.mnemonic: .reduce(try Reduce(&attributes))
     case ArgReduce.mnemonic: .argReduce(try ArgReduce(&attributes))
-    case CumulativeSum.mnemonic: .cumulativeSum(try CumulativeSum(&attributes))
+    case Cumulative.mnemonic: .cumulative(try Cumulative(&attributes))
     case TopK.mnemonic: .topK(try TopK(&attributes))
     case Softmax.mnemonic: .softmax(try Softmax(&attributes))
     case LayerNorm.mnemonic: .layerNorm(try LayerNorm(&attributes))
@@ -244,6 +259,7 @@ extension Op {
     case Resize.mnemonic: .resize(try Resize(&attributes))
     case Recurrent.mnemonic: .recurrent(try Recurrent(&attributes))
     case Attention.mnemonic: .attention(try Attention(&attributes))
+    case LinearAttention.mnemonic: .linearAttention(try LinearAttention(&attributes))
     case QuantizeLinear.mnemonic: .quantizeLinear(try QuantizeLinear(&attributes))
     case DequantizeLinear.mnemonic: .dequantizeLinear(try DequantizeLinear(&attributes))
     case Copy.mnemonic: .copy(try Copy(&attributes))

@@ -182,64 +182,6 @@ public struct ArgReduce: OpDefinition {
   }
 }
 
-/// Running sums along an axis.
-public struct CumulativeSum: OpDefinition {
-  public static let mnemonic = "cumulative_sum"
-  public var axis: Int
-  public var isExclusive: Bool
-  public var isReverse: Bool
-
-  public init(axis: Int, isExclusive: Bool, isReverse: Bool) {
-    self.axis = axis
-    self.isExclusive = isExclusive
-    self.isReverse = isReverse
-  }
-
-  public var attributes: AttributeList {
-    AttributeList().with("axis", axis).with("exclusive", .bool(isExclusive), unless: .bool(false))
-      .with("reverse", .bool(isReverse), unless: .bool(false))
-  }
-  public init(_ attributes: inout AttributeReader) throws {
-    axis = try attributes.integer("axis")
-    isExclusive = try attributes.bool("exclusive", default: false)
-    isReverse = try attributes.bool("reverse", default: false)
-  }
-  public var numericClass: NumericClass { .accumulating }
-
-  public func resultTypes(_ context: inout TypeContext) throws -> [TensorType] {
-    try context.expectCount(1...1)
-    let type = try context.type(0)
-    try context.require(axis >= 0 && axis < type.rank, "axis \(axis) of \(type)")
-    return [type]
-  }
-
-  public func evaluate(_ operands: [Tensor?], _ context: inout EvaluationContext) throws -> [Tensor] {
-    let x = operands[0]!
-    if x.count == 0 { return [x] }
-    let (outer, size, inner) = Indexing.split(x.shape, at: axis)
-    func sums<T>(_ values: [T], _ zero: T, _ add: (T, T) -> T) -> [T] {
-      var result = values
-      for o in 0..<outer {
-        for i in 0..<inner {
-          var sum = zero
-          for step in 0..<size {
-            let k = isReverse ? size - 1 - step : step
-            let index = (o * size + k) * inner + i
-            let next = add(sum, values[index])
-            result[index] = isExclusive ? sum : next
-            sum = next
-          }
-        }
-      }
-      return result
-    }
-    if x.elementType.isFloat { return [Tensor(x.elementType, x.shape, doubles: sums(x.doubles, 0, +))] }
-    return [Tensor(x.elementType, x.shape, integers: sums(x.integers, 0, &+))]
-  }
-
-  public func flops(_ operands: [TensorType?], _ results: [TensorType]) -> Dim { results[0].elementCount }
-}
-
 /// The `count` largest or smallest elements along an axis, with their indices (i64). Of equal elements the lower index
 /// comes first.
 public struct TopK: OpDefinition {

@@ -58,6 +58,7 @@ struct StandardForm {
     case .binary(let op): return types[0].flatMap { binary(op.function, $0.elementType) }
     case .select: return StandardForm("Where", all)
     case .cast(let op): return StandardForm("Cast", all, [("to", .int(Int(op.to.rawValue)))])
+    case .bitcast(let op): return StandardForm("BitCast", all, [("to", .int(Int(op.to.rawValue)))])
     case .reshape(let op): return types[0].flatMap { reshape(op, $0) }
     case .transpose(let op): return StandardForm("Transpose", all, [("perm", .ints(op.permutation))])
     case .broadcast(let op): return types[0].flatMap { expand(op, $0) }
@@ -84,9 +85,10 @@ struct StandardForm {
           ("axis", .int(op.axis)), ("keepdims", .int(op.keepsAxis ? 1 : 0)),
           ("select_last_index", .int(op.selectsLast ? 1 : 0)),
         ])
-    case .cumulativeSum(let op):
+    case .cumulative(let op):
       return StandardForm(
-        "CumSum", [.operand(0), .tensor(Tensor(.i64, [], integers: [Int64(op.axis)]))],
+        op.function == .sum ? "CumSum" : "CumProd",
+        [.operand(0), .tensor(Tensor(.i64, [], integers: [Int64(op.axis)]))],
         [("exclusive", .int(op.isExclusive ? 1 : 0)), ("reverse", .int(op.isReverse ? 1 : 0))])
     case .topK(let op):
       guard let count = op.count.constant else { return nil }
@@ -118,7 +120,8 @@ struct StandardForm {
       return StandardForm(
         "DequantizeLinear", all,
         [("axis", .int(op.axis))] + (op.blockSize > 0 ? [("block_size", .int(op.blockSize))] : []))
-    case .constant, .fused, .sizes, .bindSymbols, .attention, .if, .loop, .copy, .fail: return nil
+    case .constant, .fused, .sizes, .bindSymbols, .attention, .linearAttention, .random, .if, .loop, .copy, .fail:
+      return nil
     }
   }
 

@@ -68,9 +68,9 @@ struct ChannelsLastForm {
     case .softmax(var op):
       op.axis = axes.moved(op.axis)
       moved = .softmax(op)
-    case .cumulativeSum(var op):
+    case .cumulative(var op):
       op.axis = axes.moved(op.axis)
-      moved = .cumulativeSum(op)
+      moved = .cumulative(op)
     case .reduce(var op):
       isImage = op.keepsAxes
       guard isImage || axes.keepsOrder(without: op.axes) else { return nil }
@@ -95,10 +95,12 @@ struct ChannelsLastForm {
       moved = .dequantizeLinear(op)
     case .unary, .cast, .binary, .select, .broadcast: return nil
     case .constant,
+      .bitcast,
       .fused,
       .reshape,
       .transpose,
       .iota,
+      .random,
       .sizes,
       .bindSymbols,
       .gatherElements,
@@ -111,6 +113,7 @@ struct ChannelsLastForm {
       .matmul,
       .recurrent,
       .attention,
+      .linearAttention,
       .if,
       .loop,
       .copy,

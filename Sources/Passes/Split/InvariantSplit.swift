@@ -138,10 +138,11 @@ extension Node {
   fileprivate var isCheap: Bool {
     switch op {
     case .constant, .reshape, .transpose, .broadcast, .slice, .concat, .pad, .gather, .gatherElements, .gatherND, .cast,
-      .select, .iota, .sizes, .unary, .binary, .fused, .copy:
+      .bitcast, .select, .iota, .sizes, .unary, .binary, .fused, .copy:
       true
-    case .convolution, .matmul, .attention, .pool, .resize, .layerNorm, .groupNorm, .softmax, .reduce, .argReduce,
-      .cumulativeSum, .topK, .recurrent, .scatterElements, .scatterND, .nonZero, .quantizeLinear, .dequantizeLinear,
+    case .convolution, .matmul, .attention, .linearAttention, .random, .pool, .resize, .layerNorm, .groupNorm, .softmax,
+      .reduce, .argReduce,
+      .cumulative, .topK, .recurrent, .scatterElements, .scatterND, .nonZero, .quantizeLinear, .dequantizeLinear,
       .if, .loop, .bindSymbols, .fail:
       false
     }

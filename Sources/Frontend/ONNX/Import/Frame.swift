@@ -171,6 +171,9 @@ extension ONNXImporter {
       case ("", "Scan"):
         let results = try importScan(call, stack[top], depth: depth)
         try bindResults(results, of: call, &stack)
+      case ("ai.onnx.preview", "FlexAttention"):
+        let results = try importFlexAttention(call, stack[top], depth: depth)
+        try bindResults(results, of: call, &stack)
       default:
         guard let handler = OperatorTable.handler(domain: node.domain, node.opType) else {
           throw NodeFault.unsupported(

@@ -112,6 +112,7 @@ extension ONNXImporter {
     while true {
       let builder = RegionBuilder(name: "loop", parent: call.builder)
       let iteration = builder.addInput(name: "iteration", type: TensorType(.i64))
+      builder.iteration = iteration
       let more = builder.addInput(name: "condition", type: TensorType(.bool))
       let carried = types.enumerated().map { builder.addInput(name: initial[$0].name, type: $1) }
       let results: [ImportedValue]

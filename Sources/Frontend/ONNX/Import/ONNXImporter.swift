@@ -18,6 +18,8 @@ public final class ONNXImporter {
   /// Symbolic sizes of tensors so far.
   private var tensorSizes: Set<Dim> = []
   private var importedNodes = 0
+  /// How often a seed was made for a node of this name.
+  private var seeds: [String: UInt32] = [:]
 
   private init(_ model: ONNXModel, _ options: ImportOptions) {
     self.model = model
@@ -45,6 +47,14 @@ public final class ONNXImporter {
 
   func label(_ node: ONNXNode) -> String {
     node.name.isEmpty ? "\(node.opType)_\(node.index)" : node.name
+  }
+
+  /// A seed for a node that has none: the 32-bit FNV-1a hash of its name, and another one where the name comes again.
+  func freshSeed(for name: String) -> UInt32 {
+    let hash = name.utf8.reduce(2_166_136_261 as UInt32) { ($0 ^ UInt32($1)) &* 16_777_619 }
+    let count = seeds[name, default: 0]
+    seeds[name] = count &+ 1
+    return hash &+ count &* 2_246_822_519
   }
 
   /// Counts a node against the limit.

@@ -8,7 +8,7 @@ enum OperatorTable {
     GeneratorOperators.table, ReductionOperators.table, LinearOperators.table, ConvolutionOperators.table,
     PoolingOperators.table, NormalizationOperators.table, ResizeOperators.table, RecurrentOperators.table,
     QuantizationOperators.table, AttentionOperators.table, SpectralOperators.table, GridOperators.table,
-    LossOperators.table,
+    LossOperators.table, RandomOperators.table, StateOperators.table,
   ])
 
   private static let microsoft: [String: Handler] = merged([ContributedOperators.table, ContributedQuantization.table])
@@ -21,12 +21,14 @@ enum OperatorTable {
     switch domain {
     case "": standard[operatorName]
     case "com.microsoft": microsoft[operatorName]
+    case "ai.onnx.preview.training": TrainingOperators.table[operatorName]
     default: nil
     }
   }
 
   static func knows(_ node: ONNXNode) -> Bool {
     node.domain.isEmpty && ["If", "Loop", "Scan"].contains(node.opType)
+      || node.domain == "ai.onnx.preview" && node.opType == "FlexAttention"
       || handler(domain: node.domain, node.opType) != nil
   }
 
@@ -34,6 +36,8 @@ enum OperatorTable {
     switch domain {
     case "": (Array(standard.keys) + ["If", "Loop", "Scan"]).sorted()
     case "com.microsoft": microsoft.keys.sorted()
+    case "ai.onnx.preview.training": TrainingOperators.table.keys.sorted()
+    case "ai.onnx.preview": ["FlexAttention"]
     default: []
     }
   }

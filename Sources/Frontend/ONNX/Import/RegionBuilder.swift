@@ -8,6 +8,8 @@ final class RegionBuilder {
   let parent: RegionBuilder?
   /// Values of enclosing graphs in the order of the region's trailing inputs.
   private(set) var captures: [(value: ImportedValue, input: ValueID)] = []
+  /// The number of the iteration, in the body of a loop.
+  var iteration: ImportedValue?
   /// Inputs that are no captures.
   private(set) var ownInputs: [ValueID] = []
   private var local: [ObjectIdentifier: (value: ImportedValue, id: ValueID)] = [:]

@@ -143,7 +143,7 @@ enum AttentionOperators {
   }
 
   /// Grouped queries: each head of keys serves several of queries.
-  private static func repeatHeads(_ call: Call, _ x: ImportedValue, to heads: Dim) throws -> ImportedValue {
+  static func repeatHeads(_ call: Call, _ x: ImportedValue, to heads: Dim) throws -> ImportedValue {
     let shape = x.type.shape
     if shape[1] == heads { return x }
     let group = heads.floorDivided(by: shape[1])

@@ -7,7 +7,7 @@ enum GeneratorOperators {
   static let table: [String: Handler] = [
     "Constant": constant, "ConstantOfShape": constantOfShape, "Range": range, "EyeLike": eyeLike,
     "HannWindow": { try window($0, [0.5, 0.5]) }, "HammingWindow": { try window($0, [25.0 / 46, 21.0 / 46]) },
-    "BlackmanWindow": { try window($0, [0.42, 0.5, 0.08]) },
+    "BlackmanWindow": { try window($0, [0.42, 0.5, 0.08]) }, "MelWeightMatrix": melWeights,
   ]
 
   private static func constant(_ call: Call) throws -> [ImportedValue?] {
@@ -118,5 +118,52 @@ enum GeneratorOperators {
       }
     }
     return [call.constant(Tensor(type, [size], doubles: values))]
+  }
+
+  /// Triangles over the bins of a spectrum whose corners lie at equal steps of the mel scale, 2595 · log10(1 + f / 700).
+  private static func melWeights(_ call: Call) throws -> [ImportedValue?] {
+    let type = try call.elementType("output_datatype") ?? .f32
+    func number(_ index: Int) throws -> ImportedValue {
+      try call.cast(try call.reshape(try call.input(index), []), to: .f64)
+    }
+    let bands = try call.sizes(of: try call.input(0), "num_mel_bins", areSizes: true)
+    let lengths = try call.sizes(of: try call.input(1), "dft_length", areSizes: true)
+    try call.require(bands.count == 1 && lengths.count == 1, "\(bands.count) and \(lengths.count) sizes")
+    let (count, length) = (bands[0], lengths[0])
+    try call.require(
+      [count, length].allSatisfy { $0.constant.map { $0 >= 0 } ?? true }, "\(count) bands of \(length) samples")
+    let scale = 2595 / log(10.0)
+    func mel(_ frequency: ImportedValue) throws -> ImportedValue {
+      try call.unary(
+        .linear, try call.unary(.log, try call.unary(.linear, frequency, alpha: 1.0 / 700, beta: 1)), alpha: scale)
+    }
+    let low = try mel(try number(3))
+    let steps = ImportedValue(.scalar(count + 2), .i64, sources: [call.source])
+    let step = try call.binary(.div, try call.binary(.sub, try mel(try number(4)), low), try call.cast(steps, to: .f64))
+    let corners = try call.binary(
+      .add, try call.binary(.mul, try call.cast(try call.counting(count + 2), to: .f64), step), low)
+    let ratio = try call.unary(.exp, try call.unary(.linear, corners, alpha: 1 / scale))
+    let hertz = try call.unary(.linear, ratio, alpha: 700, beta: -700)
+    let samples = ImportedValue(.scalar(length + 1), .i64, sources: [call.source])
+    let places = try call.unary(
+      .floor, try call.binary(.div, try call.binary(.mul, try call.cast(samples, to: .f64), hertz), try number(2)))
+    func corner(_ index: Int) throws -> ImportedValue {
+      try MovementOperators.take(call, places, starts: [Dim(index)], sizes: [count])
+    }
+    let (left, peak, right) = (try corner(0), try corner(1), try corner(2))
+    let rows = length.floorDivided(by: 2) + 1
+    let bin = try call.reshape(try call.cast(try call.counting(rows), to: .f64), [rows, 1])
+    func choose(_ condition: ImportedValue, _ a: ImportedValue, _ b: ImportedValue) throws -> ImportedValue {
+      try call.emit(.select(Select()), [condition, a, b])
+    }
+    func isBetween(_ a: ImportedValue, _ b: ImportedValue, _ end: Binary.Function) throws -> ImportedValue {
+      try call.binary(.and, try call.binary(.greaterOrEqual, bin, a), try call.binary(end, bin, b))
+    }
+    let rise = try call.binary(.div, try call.binary(.sub, bin, left), try call.binary(.sub, peak, left))
+    let fall = try call.binary(.div, try call.binary(.sub, right, bin), try call.binary(.sub, right, peak))
+    let isPeak = try call.binary(.equal, bin, peak)
+    let onRise = try choose(try isBetween(left, peak, .lessOrEqual), rise, call.scalar(0, .f64))
+    let risen = try choose(isPeak, call.scalar(1, .f64), onRise)
+    return [try call.cast(try choose(try isBetween(peak, right, .less), fall, risen), to: type)]
   }
 }

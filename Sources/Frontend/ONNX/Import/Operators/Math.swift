@@ -7,7 +7,7 @@ enum MathOperators {
     var table: [String: Handler] = [
       "Clip": clip, "Pow": pow, "Mod": mod, "Sum": { try variadic($0, .add) }, "Min": { try variadic($0, .min) },
       "Max": { try variadic($0, .max) }, "Mean": mean, "PRelu": prelu, "Gelu": gelu, "Swish": swish,
-      "BitShift": bitShift, "Dropout": dropout,
+      "BitShift": bitShift, "SwiGLU": swiglu,
       "Identity": { [try $0.input(0)] },
       "IsInf": { call in
         let (negative, positive) = (
@@ -128,6 +128,13 @@ enum MathOperators {
     [try call.unary(.silu, try call.input(0), alpha: try call.float("alpha", default: 1))]
   }
 
+  private static func swiglu(_ call: Call) throws -> [ImportedValue?] {
+    let (gate, value) = (try call.input(0), try call.input(1))
+    try call.require(gate.type.rank == value.type.rank, "\(gate.type) and \(value.type) differ")
+    let open = try call.unary(.silu, gate, alpha: try call.float("alpha", default: 1))
+    return [try call.binary(.mul, open, value)]
+  }
+
   private static func shrink(_ call: Call) throws -> [ImportedValue?] {
     let x = try call.input(0)
     let (lambda, bias) = (try call.float("lambd", default: 0.5), try call.float("bias", default: 0))
@@ -152,22 +159,5 @@ enum MathOperators {
     let isNegative = try call.binary(.less, amount, 0)
     let bounded = try call.emit(.select(Select()), [isNegative, last, try call.binary(.min, amount, last)])
     return try call.binary(.shiftRight, x, bounded)
-  }
-
-  /// Inference: the identity, and a mask of ones.
-  private static func dropout(_ call: Call) throws -> [ImportedValue?] {
-    let x = try call.input(0)
-    if call.opset >= 12, let training = call.optional(2), training.known?.constants != [0] {
-      let ratio = call.optional(1).map { $0.tensor?.doubles.first } ?? 0.5
-      guard ratio == 0 else {
-        throw call.unsupported("it drops elements at random (training_mode)", remedy: "export the model for inference")
-      }
-    }
-    if call.opset < 7, !(try call.flag("is_test")), try call.float("ratio", default: 0.5) != 0 {
-      throw call.unsupported("it drops elements at random (is_test is 0)", remedy: "export the model for inference")
-    }
-    guard call.wants(output: 1) else { return [x] }
-    let type: ElementType = call.opset >= 10 ? .bool : x.type.elementType
-    return [x, try call.broadcast(call.constant(Tensor(type, [], integers: [1])), x.type.shape)]
   }
 }

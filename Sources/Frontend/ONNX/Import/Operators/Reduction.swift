@@ -6,7 +6,8 @@ enum ReductionOperators {
   static let table: [String: Handler] = {
     var table: [String: Handler] = [
       "ArgMax": { try argReduce($0, isMax: true) }, "ArgMin": { try argReduce($0, isMax: false) },
-      "CumSum": cumulativeSum, "TopK": topK, "Softmax": { try softmax($0, isLog: false) },
+      "CumSum": { try cumulative($0, .sum) }, "CumProd": { try cumulative($0, .prod) }, "TopK": topK,
+      "Softmax": { try softmax($0, isLog: false) },
       "LogSoftmax": { try softmax($0, isLog: true) }, "Hardmax": hardmax,
     ]
     // The opset from which on the axes are an input.
@@ -47,14 +48,14 @@ enum ReductionOperators {
     return [try call.emit(.argReduce(op), [x])]
   }
 
-  private static func cumulativeSum(_ call: Call) throws -> [ImportedValue?] {
+  private static func cumulative(_ call: Call, _ function: Cumulative.Function) throws -> [ImportedValue?] {
     let x = try call.input(0)
     let axes = try call.constants(of: try call.input(1), "the axis")
     try call.require(axes.count == 1, "\(axes.count) axes")
-    let op = CumulativeSum(
-      axis: try call.axis(axes[0], rank: x.type.rank), isExclusive: try call.flag("exclusive"),
+    let op = Cumulative(
+      function, axis: try call.axis(axes[0], rank: x.type.rank), isExclusive: try call.flag("exclusive"),
       isReverse: try call.flag("reverse"))
-    return [try call.emit(.cumulativeSum(op), [x])]
+    return [try call.emit(.cumulative(op), [x])]
   }
 
   private static func topK(_ call: Call) throws -> [ImportedValue?] {

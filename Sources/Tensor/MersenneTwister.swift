@@ -1,13 +1,13 @@
 /// The 32-bit Mersenne Twister mt19937 (Matsumoto and Nishimura 1998), seeded with 32 bits as in the authors'
 /// `init_genrand`.
-struct MersenneTwister: Sendable {
+public struct MersenneTwister: Sendable {
   private static let size = 624
   private static let shift = 397
 
   private var state: [UInt32]
   private var position = MersenneTwister.size
 
-  init(seed: UInt32) {
+  public init(seed: UInt32) {
     state = [UInt32](repeating: seed, count: Self.size)
     for index in 1..<Self.size {
       let previous = state[index - 1]
@@ -15,7 +15,7 @@ struct MersenneTwister: Sendable {
     }
   }
 
-  mutating func next() -> UInt32 {
+  public mutating func next() -> UInt32 {
     if position == Self.size { twist() }
     var bits = state[position]
     position += 1
