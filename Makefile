@@ -4,7 +4,7 @@ BUILD := .build/release
 SWAGE := $(BUILD)/swage
 export SWIFT_BACKTRACE = enable=no
 
-.PHONY: help setup build run run-digits test unit lint differential malformed errors parity conformance operators bench bench-diffusion clean
+.PHONY: help setup build run run-digits test unit lint differential malformed errors parity control conformance operators bench bench-diffusion clean
 
 help: ## lists the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -21,7 +21,7 @@ run: build ## compiles the shipped emoji checkpoint, makes a picture from a prom
 run-digits: build ## compiles the shipped digit classifier, shows what each pass did, runs it on a real scan
 	@scripts/run-digits.sh $(SWAGE)
 
-test: build lint unit differential malformed errors parity ## sets up what the tests need and runs them all
+test: build lint unit differential malformed errors parity control ## sets up what the tests need and runs them all
 
 unit: setup ## unit, golden and differential tests in Swift
 	swift build -c release --build-tests
@@ -44,6 +44,9 @@ errors: build venv ## what is said when files, tensors, flags or the machine are
 
 parity: build venv ## text to image against diffusers' results, for every scheduler and way to make pictures
 	.venv/bin/python Tests/Python/parity.py --swage $(SWAGE)
+
+control: build venv ## loops and scans against onnxruntime
+	.venv/bin/python Tests/Python/control.py --swage $(SWAGE)
 
 conformance: build venv ## runs the backend tests of the onnx package, compares with what onnxruntime passes, checks docs/operators.md
 	.venv/bin/python Tests/Python/conformance.py --swage $(SWAGE) --onnxruntime --report .build/conformance.json

@@ -59,9 +59,8 @@ enum NodeRecipe {
       if op.to.isPacked { return .refused("results of \(op.to.bitWidth) bits share bytes") }
       return own(QuantizeKernels.make(op, node, in: graph), node, in: graph)
     case .dequantizeLinear(let op): return own(QuantizeKernels.make(op, node, in: graph), node, in: graph)
-    case .constant, .reshape, .bindSymbols, .if, .copy, .fail:
+    case .constant, .reshape, .bindSymbols, .if, .loop, .copy, .fail:
       return .refused("\(node.op.mnemonic) is the interpreter's own work")
-    case .loop: return .refused("there is no loop in a plan of kernels")
     }
   }
 

@@ -106,7 +106,8 @@ enum MemoryPlanner {
 
   private static func place(_ entry: inout EntryPoint) {
     let inputSymbols = Set(
-      entry.inputs.flatMap { port in entry.values[port.value].shape.compactMap { entry.sizes[$0].symbolName } })
+      entry.inputs.flatMap { port in entry.values[port.value].shape.compactMap { entry.sizes[$0].symbolName } }
+        + entry.parameters.map { entry.symbols[$0] })
     for index in entry.buffers.indices {
       let symbols = entry.sizes[entry.buffers[index].byteCount].symbols
       entry.buffers[index].placement = symbols.allSatisfy(inputSymbols.contains) ? .arena : .dynamic

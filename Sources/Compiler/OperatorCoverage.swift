@@ -64,11 +64,14 @@ public struct OperatorCoverage: Sendable {
     }
   }
 
-  /// Visits all nodes; those inside a fused node or a loop run where the node around them runs, and are not visited.
+  /// Visits all nodes; those inside a fused node run with it, and are not visited.
   private static func visit(_ graph: Graph, _ body: (Node) -> Void) {
     for node in graph.nodes {
       body(node)
-      if case .if = node.op { for region in node.regions { visit(region, body) } }
+      switch node.op {
+      case .if, .loop: for region in node.regions { visit(region, body) }
+      default: break
+      }
     }
   }
 }

@@ -6,6 +6,9 @@ final class PlanLowerer {
   private let plan = PlanBuilder()
   private let lowerings: [String: any Lowering]
   private let targetOrder: [String]
+  /// Bodies of loops, inner ones first.
+  private var bodies: [EntryPoint] = []
+  private var bodyCount = 0
 
   init(targets: [any Target], options: LoweringOptions) {
     targetOrder = targets.map(\.name)
@@ -28,7 +31,8 @@ final class PlanLowerer {
   func finish(_ entries: [EntryPoint], provenance: Provenance) throws -> Plan {
     for name in targetOrder { try lowerings[name]?.finish(plan) }
     return Plan(
-      provenance: provenance, host: plan.host, weights: plan.weights, modules: plan.modules, entryPoints: entries)
+      provenance: provenance, host: plan.host, weights: plan.weights, modules: plan.modules, entryPoints: entries,
+      bodies: bodies)
   }
 
   private func lower(_ graph: Graph, into builder: EntryPointBuilder) throws {
@@ -50,6 +54,7 @@ final class PlanLowerer {
         builder.emit(.fail(message: fail.message), operands: [], results: [], label: "fail", for: node, in: graph)
         return
       case .if(let op): try lower(op, node, in: graph, into: builder)
+      case .loop(let op): try lower(op, node, in: graph, into: builder)
       default:
         guard let target = node.target, let lowering = lowerings[target] else {
           throw CompilerError.unassigned(op: node.op.mnemonic, sources: node.sources)
@@ -84,8 +89,55 @@ final class PlanLowerer {
       label: "if", sources: node.sources, flops: 0, bytes: 0)
   }
 
-  /// What the type rules of a graph's own nodes rely on. Nested graphs have checks of their own; targets that run whole
-  /// loops check while they run.
+  private func lower(_ op: Loop, _ node: Node, in graph: Graph, into builder: EntryPointBuilder) throws {
+    let body = MemoryPlanner.plan(try lowerBody(node.regions[0], name: "\(builder.entry.name).loop"))
+    bodies.append(body)
+    let operands = builder.values(node.operands)
+    let sizes = body.parameters.map { builder.size(.symbol(body.symbols[$0])) }
+    let results = builder.defineResults(of: node, in: graph)
+    var defines: [SymbolDefinition] = []
+    for symbol in graph.definedSymbols(of: node) {
+      for (index, type) in op.results.enumerated() {
+        guard let axis = type.shape.firstIndex(where: { $0.symbolName == symbol }) else { continue }
+        defines.append(SymbolDefinition(symbol: builder.symbol(symbol), result: index, axis: axis))
+        break
+      }
+    }
+    // The work may depend on sizes that the iterations decide.
+    let types = (node.operands.compactMap { $0 } + node.results).map { graph.type(of: $0) }
+    let known = Set(types.flatMap { $0.shape.flatMap(\.symbols) } + body.parameters.map { body.symbols[$0] })
+    let flops = graph.flops(of: node)
+    builder.emit(
+      .loop(LoopCall(body: bodies.count - 1, carried: op.carried, sizes: sizes)), operands: operands, results: results,
+      defines: defines, label: "loop", sources: node.sources,
+      flops: known.isSuperset(of: flops.symbols) ? flops : 0, bytes: graph.bytes(of: node))
+  }
+
+  /// A loop's region as a body. Its ports are numbered: values of a region need no names.
+  private func lowerBody(_ region: Graph, name: String) throws -> EntryPoint {
+    bodyCount += 1
+    let builder = EntryPointBuilder(name: "\(name)\(bodyCount)", plan: plan)
+    for (index, input) in region.inputs.enumerated() { builder.addInput(input, in: region, name: "\(index)") }
+    let fail = region.nodes.compactMap { if case .fail(let fail) = $0.op { fail } else { nil } }.first
+    if fail == nil {
+      for check in try Self.checks(of: region, builder) { builder.add(check: check) }
+      try lower(region, into: builder)
+      for (index, output) in region.outputs.enumerated() { builder.addOutput(builder.value(output), name: "\(index)") }
+    } else {
+      // No iteration comes to its end: its results have types and no bytes.
+      let results = region.outputs.map { output in
+        let type = region.type(of: output)
+        return builder.temporary(TensorType(type.elementType, type.shape.map { _ in 0 }))
+      }
+      builder.emit(
+        .fail(message: fail?.message ?? ""), operands: [], results: results, label: "fail", sources: [], flops: 0,
+        bytes: 0)
+      for (index, result) in results.enumerated() { builder.addOutput(result, name: "\(index)") }
+    }
+    return builder.finishBody()
+  }
+
+  /// What the type rules of a graph's own nodes rely on. Nested graphs have checks of their own.
   private static func checks(of graph: Graph, _ builder: EntryPointBuilder) throws -> [SizeCheck] {
     try graph.sizeConstraints().map { constraint, node in
       let relation: SizeCheck.Relation =

@@ -100,9 +100,10 @@ public final class EntryPointBuilder {
     return id
   }
 
-  public func addInput(_ id: GraphValueID, in graph: Graph) {
+  /// `name` nil takes the value's own.
+  public func addInput(_ id: GraphValueID, in graph: Graph, name: String? = nil) {
     let value = append(name: graph[id].name, graph.type(of: id), .input(entry.inputs.count))
-    entry.inputs.append(Port(name: graph[id].name, value: value))
+    entry.inputs.append(Port(name: name ?? graph[id].name, value: value))
     scopes[0][id] = value
   }
 
@@ -161,5 +162,19 @@ public final class EntryPointBuilder {
   public func finish() -> EntryPoint {
     entry.body = Block(instructions: blocks[0], results: [])
     return entry
+  }
+
+  /// The finished body of a loop: symbols that neither its inputs nor its instructions bind are its parameters.
+  public func finishBody() -> EntryPoint {
+    var body = finish()
+    var bound = Set(body.inputs.flatMap { body.values[$0.value].shape.compactMap { body.sizes[$0].symbolName } })
+    for flat in body.flattened {
+      bound.formUnion(flat.instruction.defines.map { body.symbols[$0.symbol] })
+      if case .bindSymbols(let symbols) = flat.instruction.operation {
+        bound.formUnion(symbols.map { body.symbols[$0] })
+      }
+    }
+    body.parameters = body.symbols.indices.filter { !bound.contains(body.symbols[$0]) }
+    return body
   }
 }

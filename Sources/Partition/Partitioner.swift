@@ -118,7 +118,7 @@ public struct Partitioner {
   /// Nodes that the interpreter itself runs, whatever the targets.
   static func isControl(_ op: Op) -> Bool {
     switch op {
-    case .if, .fail, .bindSymbols, .constant, .copy, .reshape: true
+    case .if, .loop, .fail, .bindSymbols, .constant, .copy, .reshape: true
     default: false
     }
   }

@@ -13,18 +13,21 @@ public struct Plan: Sendable {
   public var weights: [PlanWeight]
   public var modules: [NativeModule]
   public var entryPoints: [EntryPoint]
+  /// What loops repeat. A body calls only bodies before it.
+  public var bodies: [EntryPoint]
   /// Small files that programs around the model need: settings, vocabularies.
   public var attachments: [PlanAttachment]
 
   public init(
     provenance: Provenance, host: HostRequirement? = nil, weights: [PlanWeight] = [], modules: [NativeModule] = [],
-    entryPoints: [EntryPoint] = [], attachments: [PlanAttachment] = []
+    entryPoints: [EntryPoint] = [], bodies: [EntryPoint] = [], attachments: [PlanAttachment] = []
   ) {
     self.provenance = provenance
     self.host = host
     self.weights = weights
     self.modules = modules
     self.entryPoints = entryPoints
+    self.bodies = bodies
     self.attachments = attachments
   }
 }
@@ -116,11 +119,13 @@ public struct EntryPoint: Sendable {
   public var inputs: [Port]
   public var outputs: [Port]
   public var body: Block
+  /// Of a loop's body: symbols that the loop gives values to.
+  public var parameters: [SymbolID]
 
   public init(
     name: String, symbols: [String] = [], sizes: [Dim] = [], values: [PlanValue] = [],
     buffers: [PlanBuffer] = [], checks: [SizeCheck] = [], inputs: [Port] = [], outputs: [Port] = [],
-    body: Block = Block()
+    body: Block = Block(), parameters: [SymbolID] = []
   ) {
     self.name = name
     self.symbols = symbols
@@ -131,6 +136,7 @@ public struct EntryPoint: Sendable {
     self.inputs = inputs
     self.outputs = outputs
     self.body = body
+    self.parameters = parameters
   }
 }
 
@@ -312,8 +318,30 @@ public enum Operation: Sendable {
   case bindSymbols([SymbolID])
   /// Runs one of two blocks, by the bool scalar operand 0, and moves its results to the instruction's results.
   case conditional(then: Block, else: Block)
+  /// Runs a body again and again.
+  case loop(LoopCall)
   /// Ends the run with an error: the branch that led here has no meaning for the values given.
   case fail(message: String)
+}
+
+/// A loop. Operands: the most iterations (i64 scalar, optional), whether to begin (bool scalar, optional), `carried` values,
+/// then what every iteration reads. Results: the carried values after the last iteration, then values stacked along a new
+/// first axis, one part from each iteration.
+///
+/// The body's inputs are the iteration's number (i64 scalar), the condition (bool scalar), the carried values and what
+/// every iteration reads; its outputs are the condition for another iteration, the carried values, and the parts.
+public struct LoopCall: Hashable, Sendable {
+  /// Index in the plan's bodies.
+  public var body: Int
+  public var carried: Int
+  /// Values of the body's parameters.
+  public var sizes: [SizeID]
+
+  public init(body: Int, carried: Int, sizes: [SizeID] = []) {
+    self.body = body
+    self.carried = carried
+    self.sizes = sizes
+  }
 }
 
 public struct KernelCall: Hashable, Sendable {

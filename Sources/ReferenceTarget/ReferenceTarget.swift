@@ -15,7 +15,7 @@ public struct ReferenceTarget: Target {
 
   public func support(for node: Node, in graph: Graph) -> Support {
     switch node.op {
-    case .constant, .reshape, .bindSymbols, .if, .copy, .fail:
+    case .constant, .reshape, .bindSymbols, .if, .loop, .copy, .fail:
       return .no(Refusal("\(node.op.mnemonic) is the interpreter's own work"))
     case .unary,
       .binary,
@@ -52,8 +52,7 @@ public struct ReferenceTarget: Target {
       .attention,
       .linearAttention,
       .quantizeLinear,
-      .dequantizeLinear,
-      .loop:
+      .dequantizeLinear:
       break
     }
     return .yes(

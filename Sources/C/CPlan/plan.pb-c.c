@@ -1132,7 +1132,52 @@ void   swage_plan__fail__free_unpacked
   assert(message->base.descriptor == &swage_plan__fail__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor swage_plan__manifest__field_descriptors[7] =
+void   swage_plan__loop__init
+                     (SwagePlan__Loop         *message)
+{
+  static const SwagePlan__Loop init_value = SWAGE_PLAN__LOOP__INIT;
+  *message = init_value;
+}
+size_t swage_plan__loop__get_packed_size
+                     (const SwagePlan__Loop *message)
+{
+  assert(message->base.descriptor == &swage_plan__loop__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t swage_plan__loop__pack
+                     (const SwagePlan__Loop *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &swage_plan__loop__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t swage_plan__loop__pack_to_buffer
+                     (const SwagePlan__Loop *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &swage_plan__loop__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+SwagePlan__Loop *
+       swage_plan__loop__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (SwagePlan__Loop *)
+     protobuf_c_message_unpack (&swage_plan__loop__descriptor,
+                                allocator, len, data);
+}
+void   swage_plan__loop__free_unpacked
+                     (SwagePlan__Loop *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &swage_plan__loop__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+static const ProtobufCFieldDescriptor swage_plan__manifest__field_descriptors[8] =
 {
   {
     "provenance",
@@ -1218,10 +1263,23 @@ static const ProtobufCFieldDescriptor swage_plan__manifest__field_descriptors[7]
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "bodies",
+    8,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(SwagePlan__Manifest, n_bodies),
+    offsetof(SwagePlan__Manifest, bodies),
+    &swage_plan__entry_point__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned swage_plan__manifest__field_indices_by_name[] = {
   6,   /* field[6] = attachments */
   2,   /* field[2] = blobs */
+  7,   /* field[7] = bodies */
   5,   /* field[5] = entry_points */
   1,   /* field[1] = host */
   4,   /* field[4] = modules */
@@ -1231,7 +1289,7 @@ static const unsigned swage_plan__manifest__field_indices_by_name[] = {
 static const ProtobufCIntRange swage_plan__manifest__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 0, 8 }
 };
 const ProtobufCMessageDescriptor swage_plan__manifest__descriptor =
 {
@@ -1241,7 +1299,7 @@ const ProtobufCMessageDescriptor swage_plan__manifest__descriptor =
   "SwagePlan__Manifest",
   "swage_plan",
   sizeof(SwagePlan__Manifest),
-  7,
+  8,
   swage_plan__manifest__field_descriptors,
   swage_plan__manifest__field_indices_by_name,
   1,  swage_plan__manifest__number_ranges,
@@ -1657,7 +1715,7 @@ const ProtobufCMessageDescriptor swage_plan__attachment__descriptor =
   (ProtobufCMessageInit) swage_plan__attachment__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor swage_plan__entry_point__field_descriptors[10] =
+static const ProtobufCFieldDescriptor swage_plan__entry_point__field_descriptors[11] =
 {
   {
     "name",
@@ -1779,6 +1837,18 @@ static const ProtobufCFieldDescriptor swage_plan__entry_point__field_descriptors
     0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "parameters",
+    11,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_UINT32,
+    offsetof(SwagePlan__EntryPoint, n_parameters),
+    offsetof(SwagePlan__EntryPoint, parameters),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned swage_plan__entry_point__field_indices_by_name[] = {
   4,   /* field[4] = buffers */
@@ -1787,6 +1857,7 @@ static const unsigned swage_plan__entry_point__field_indices_by_name[] = {
   8,   /* field[8] = instructions */
   0,   /* field[0] = name */
   7,   /* field[7] = outputs */
+  10,   /* field[10] = parameters */
   9,   /* field[9] = results */
   2,   /* field[2] = sizes */
   1,   /* field[1] = symbols */
@@ -1795,7 +1866,7 @@ static const unsigned swage_plan__entry_point__field_indices_by_name[] = {
 static const ProtobufCIntRange swage_plan__entry_point__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 10 }
+  { 0, 11 }
 };
 const ProtobufCMessageDescriptor swage_plan__entry_point__descriptor =
 {
@@ -1805,7 +1876,7 @@ const ProtobufCMessageDescriptor swage_plan__entry_point__descriptor =
   "SwagePlan__EntryPoint",
   "swage_plan",
   sizeof(SwagePlan__EntryPoint),
-  10,
+  11,
   swage_plan__entry_point__field_descriptors,
   swage_plan__entry_point__field_indices_by_name,
   1,  swage_plan__entry_point__number_ranges,
@@ -2159,7 +2230,7 @@ const ProtobufCMessageDescriptor swage_plan__port__descriptor =
   (ProtobufCMessageInit) swage_plan__port__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor swage_plan__instruction__field_descriptors[16] =
+static const ProtobufCFieldDescriptor swage_plan__instruction__field_descriptors[17] =
 {
   {
     "operands",
@@ -2353,6 +2424,18 @@ static const ProtobufCFieldDescriptor swage_plan__instruction__field_descriptors
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "loop",
+    28,
+    PROTOBUF_C_LABEL_OPTIONAL,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(SwagePlan__Instruction, loop),
+    &swage_plan__loop__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned swage_plan__instruction__field_indices_by_name[] = {
   13,   /* field[13] = bind_symbols */
@@ -2367,6 +2450,7 @@ static const unsigned swage_plan__instruction__field_indices_by_name[] = {
   7,   /* field[7] = in_place */
   8,   /* field[8] = kernel */
   3,   /* field[3] = label */
+  16,   /* field[16] = loop */
   10,   /* field[10] = matmul */
   0,   /* field[0] = operands */
   1,   /* field[1] = results */
@@ -2376,7 +2460,7 @@ static const ProtobufCIntRange swage_plan__instruction__number_ranges[2 + 1] =
 {
   { 1, 0 },
   { 20, 8 },
-  { 0, 16 }
+  { 0, 17 }
 };
 const ProtobufCMessageDescriptor swage_plan__instruction__descriptor =
 {
@@ -2386,7 +2470,7 @@ const ProtobufCMessageDescriptor swage_plan__instruction__descriptor =
   "SwagePlan__Instruction",
   "swage_plan",
   sizeof(SwagePlan__Instruction),
-  16,
+  17,
   swage_plan__instruction__field_descriptors,
   swage_plan__instruction__field_indices_by_name,
   2,  swage_plan__instruction__number_ranges,
@@ -3166,5 +3250,69 @@ const ProtobufCMessageDescriptor swage_plan__fail__descriptor =
   swage_plan__fail__field_indices_by_name,
   1,  swage_plan__fail__number_ranges,
   (ProtobufCMessageInit) swage_plan__fail__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor swage_plan__loop__field_descriptors[3] =
+{
+  {
+    "body",
+    1,
+    PROTOBUF_C_LABEL_OPTIONAL,
+    PROTOBUF_C_TYPE_UINT32,
+    offsetof(SwagePlan__Loop, has_body),
+    offsetof(SwagePlan__Loop, body),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "carried",
+    2,
+    PROTOBUF_C_LABEL_OPTIONAL,
+    PROTOBUF_C_TYPE_UINT32,
+    offsetof(SwagePlan__Loop, has_carried),
+    offsetof(SwagePlan__Loop, carried),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "sizes",
+    3,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_UINT32,
+    offsetof(SwagePlan__Loop, n_sizes),
+    offsetof(SwagePlan__Loop, sizes),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned swage_plan__loop__field_indices_by_name[] = {
+  0,   /* field[0] = body */
+  1,   /* field[1] = carried */
+  2,   /* field[2] = sizes */
+};
+static const ProtobufCIntRange swage_plan__loop__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor swage_plan__loop__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "swage_plan.Loop",
+  "Loop",
+  "SwagePlan__Loop",
+  "swage_plan",
+  sizeof(SwagePlan__Loop),
+  3,
+  swage_plan__loop__field_descriptors,
+  swage_plan__loop__field_indices_by_name,
+  1,  swage_plan__loop__number_ranges,
+  (ProtobufCMessageInit) swage_plan__loop__init,
   NULL,NULL,NULL    /* reserved[123] */
 };

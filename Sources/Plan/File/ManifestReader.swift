@@ -23,6 +23,7 @@ struct ManifestReader {
     var weights: [Weight]
     var moduleNames: [String]
     var entryPoints: [EntryPoint]
+    var bodies: [EntryPoint]
     var attachmentNames: [String]
   }
 
@@ -130,6 +131,7 @@ struct ManifestReader {
       entryPoints: try list(message.n_entry_points, message.entry_points) {
         try entryPoint($1, "entry point \($0)")
       },
+      bodies: try list(message.n_bodies, message.bodies) { try entryPoint($1, "body \($0)") },
       attachmentNames: try list(message.n_attachments, message.attachments) {
         try text($1.name, "attachment \($0)")
       })
@@ -167,7 +169,8 @@ struct ManifestReader {
       buffers: try list(message.n_buffers, message.buffers) { try buffer($1, "\(place), buffer \($0)") },
       checks: try list(message.n_checks, message.checks) { try check($1, "\(place), check \($0)") },
       inputs: try list(message.n_inputs, message.inputs) { try port($1, "\(place), input \($0)") },
-      outputs: try list(message.n_outputs, message.outputs) { try port($1, "\(place), output \($0)") }, body: body)
+      outputs: try list(message.n_outputs, message.outputs) { try port($1, "\(place), output \($0)") }, body: body,
+      parameters: ids(message.n_parameters, message.parameters))
   }
 
   private func port(_ message: SwagePlan__Port, _ place: String) throws -> Port {
@@ -275,6 +278,11 @@ struct ManifestReader {
     if let bind = message.bind_symbols?.pointee { found.append(.bindSymbols(ids(bind.n_symbols, bind.symbols))) }
     if message.conditional != nil { found.append(.conditional(then: Block(), else: Block())) }
     if let fail = message.fail?.pointee { found.append(.fail(message: try text(fail.message, place))) }
+    if let loop = message.loop?.pointee {
+      found.append(
+        .loop(
+          LoopCall(body: Int(loop.body), carried: Int(loop.carried), sizes: ids(loop.n_sizes, loop.sizes))))
+    }
     guard found.count == 1 else { throw refuse(place, "\(found.count) operations where there must be one") }
     return found[0]
   }

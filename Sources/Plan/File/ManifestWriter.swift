@@ -46,6 +46,7 @@ struct ManifestWriter {
     for module in plan.modules { out.message(5) { $0.text(1, module.name) } }
     for entry in plan.entryPoints { out.message(6) { write(entry, to: &$0) } }
     for attachment in plan.attachments { out.message(7) { $0.text(1, attachment.name) } }
+    for body in plan.bodies { out.message(8) { write(body, to: &$0) } }
     return out.bytes
   }
 
@@ -72,6 +73,7 @@ struct ManifestWriter {
     for port in entry.outputs { out.message(8) { write(port, to: &$0) } }
     for flat in entry.flattened { out.message(9) { write(flat, to: &$0) } }
     out.packed(10, entry.body.results)
+    out.packed(11, entry.parameters)
   }
 
   private func write(_ check: SizeCheck, to out: inout WireWriter) {
@@ -186,6 +188,12 @@ struct ManifestWriter {
       }
     case .fail(let message):
       out.message(27) { $0.text(1, message) }
+    case .loop(let call):
+      out.message(28) {
+        $0.number(1, call.body)
+        $0.number(2, call.carried)
+        $0.packed(3, call.sizes)
+      }
     }
   }
 

@@ -168,7 +168,7 @@ private struct PlanFile {
     }
     return Plan(
       provenance: manifest.provenance, host: manifest.host, weights: weights, modules: modules,
-      entryPoints: manifest.entryPoints, attachments: try attachments(manifest))
+      entryPoints: manifest.entryPoints, bodies: manifest.bodies, attachments: try attachments(manifest))
   }
 
   private func attachments(_ manifest: ManifestReader.Manifest) throws -> [PlanAttachment] {

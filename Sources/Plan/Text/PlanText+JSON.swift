@@ -14,6 +14,7 @@ extension PlanText {
         .array(plan.attachments.map { .object([("name", .string($0.name)), ("bytes", .number($0.bytes.count))]) })
       ),
       ("entry_points", .array(plan.entryPoints.map { entryJSON($0, plan) })),
+      ("bodies", .array(plan.bodies.map { entryJSON($0, plan) })),
     ])
     return root.text + "\n"
   }
@@ -64,6 +65,7 @@ extension PlanText {
     return .object([
       ("name", .string(entry.name)),
       ("symbols", .array(entry.symbols.map { .string($0) })),
+      ("parameters", .array(entry.parameters.map { .number($0) })),
       ("inputs", ports(entry.inputs)),
       ("outputs", ports(entry.outputs)),
       ("checks", .array(entry.checks.map { .string(entry.text($0)) })),

@@ -9,6 +9,7 @@ public enum PlanText {
     lines += weights(plan)
     lines += attachments(plan)
     for entry in plan.entryPoints { lines += [""] + describe(entry, of: plan) }
+    for (index, body) in plan.bodies.enumerated() { lines += [""] + describe(body, bodyIndex: index, of: plan) }
     return lines.joined(separator: "\n") + "\n"
   }
 
@@ -62,8 +63,11 @@ public enum PlanText {
 
   // MARK: - Entry points
 
-  private static func describe(_ entry: EntryPoint, of plan: Plan) -> [String] {
-    var lines = ["entry point \(entry.name.printable)"]
+  private static func describe(_ entry: EntryPoint, bodyIndex: Int? = nil, of plan: Plan) -> [String] {
+    var lines = [(bodyIndex.map { "body \($0)" } ?? "entry point") + " \(entry.name.printable)"]
+    if !entry.parameters.isEmpty {
+      lines.append("parameters \(entry.parameters.map { entry.symbols[$0] }.joined(separator: ", ").printable)")
+    }
     if !entry.symbols.isEmpty { lines.append("symbols \(entry.symbols.joined(separator: ", ").printable)") }
     for port in entry.inputs { lines.append("input \(port.name.printable): \(entry.typeText(port.value))") }
     for port in entry.outputs {
@@ -153,6 +157,7 @@ extension EntryPoint {
     case .conditional(let then, let otherwise):
       "if \(then.instructions.count) then \(otherwise.instructions.count) else, to \(flat.end)"
     case .fail(let message): "fail: \(message)"
+    case .loop(let call): "loop of body \(call.body)"
     }
   }
 }

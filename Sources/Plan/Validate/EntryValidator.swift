@@ -4,6 +4,8 @@ import SwageTensor
 struct EntryValidator {
   let plan: Plan
   let entry: EntryPoint
+  /// Where the entry stands among the plan's bodies; nil for entry points.
+  let bodyIndex: Int?
   var faults: [PlanFault] = []
 
   /// Ids of the symbols that each size needs.
@@ -26,9 +28,10 @@ struct EntryValidator {
     case buffer(BufferID)
   }
 
-  init(plan: Plan, entry: EntryPoint) {
+  init(plan: Plan, entry: EntryPoint, bodyIndex: Int?) {
     self.plan = plan
     self.entry = entry
+    self.bodyIndex = bodyIndex
     symbolIsBound = Array(repeating: false, count: entry.symbols.count)
     symbolWasBound = symbolIsBound
     valueIsDefined = Array(repeating: false, count: entry.values.count)
@@ -120,6 +123,11 @@ struct EntryValidator {
       report(.ids, "port '\(port.name)'", "there is no value \(port.value)")
     }
     for result in entry.body.results where !value(result) { report(.ids, "body", "there is no value \(result)") }
+    if bodyIndex == nil, !entry.parameters.isEmpty { report(.symbols, "", "only the body of a loop has parameters") }
+    if Set(entry.parameters).count != entry.parameters.count { report(.symbols, "", "a parameter stands there twice") }
+    for symbol in entry.parameters where !entry.symbols.indices.contains(symbol) {
+      report(.ids, "parameters", "there is no symbol \(symbol)")
+    }
   }
 
   private mutating func checkIDs(_ checks: [SizeCheck], _ place: String) {
@@ -207,6 +215,10 @@ struct EntryValidator {
   }
 
   private mutating func checkInputs() {
+    for symbol in entry.parameters {
+      symbolIsBound[symbol] = true
+      symbolWasBound[symbol] = true
+    }
     for (index, port) in entry.inputs.enumerated() {
       guard case .input(index) = entry.values[port.value].location else {
         report(.inputs, "input '\(port.name)'", "\(name(port.value)) is not the caller's memory \(index)")

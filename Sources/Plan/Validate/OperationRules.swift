@@ -19,6 +19,7 @@ enum OperationRules {
       checkBinding(symbols, instruction, place, &context)
     case .conditional:
       checkCondition(instruction, place, &context)
+    case .loop(let call): check(call, instruction, place, &context)
     case .fail: break
     }
   }
@@ -83,6 +84,57 @@ enum OperationRules {
     let value = context.entry.values[operand]
     if value.elementType != .bool || elementCount(value, context.entry).constant != 1 {
       context.report(.types, place, "the condition is not one bool")
+    }
+  }
+
+  /// The sizes of what goes in and out are checked when the loop runs, as those of inputs are.
+  private static func check(
+    _ call: LoopCall, _ instruction: Instruction, _ place: String, _ context: inout EntryValidator
+  ) {
+    guard call.body >= 0, call.body < context.bodyIndex ?? context.plan.bodies.count else {
+      context.report(.ids, place, "there is no body \(call.body) that it may repeat")
+      return
+    }
+    let body = context.plan.bodies[call.body]
+    let operands = instruction.operands
+    for size in call.sizes where context.checkSizeID(size, place) { context.checkIsBound(size, place) }
+    guard call.sizes.count == body.parameters.count else {
+      context.report(.arity, place, "\(call.sizes.count) sizes for \(body.parameters.count) parameters")
+      return
+    }
+    guard operands.count >= 2, !operands.dropFirst(2).contains(nil), body.inputs.count == operands.count,
+      body.outputs.count == instruction.results.count + 1, call.carried >= 0, call.carried <= operands.count - 2,
+      call.carried <= instruction.results.count
+    else {
+      context.report(
+        .arity, place,
+        "\(operands.count) operands, \(instruction.results.count) results and \(call.carried) carried values do not fit "
+          + "a body of \(body.inputs.count) inputs and \(body.outputs.count) outputs")
+      return
+    }
+    func inner(_ port: Port) -> (type: ElementType, rank: Int)? {
+      guard body.values.indices.contains(port.value) else { return nil }
+      return (body.values[port.value].elementType, body.values[port.value].shape.count)
+    }
+    func outer(_ id: ValueID) -> (type: ElementType, rank: Int) {
+      (context.entry.values[id].elementType, context.entry.values[id].shape.count)
+    }
+    var pairs: [(found: (type: ElementType, rank: Int)?, wanted: (type: ElementType, rank: Int))] = []
+    for (index, wanted) in [(0, (ElementType.i64, 0)), (1, (.bool, 0))] {
+      if let operand = operands[index] { pairs.append((outer(operand), wanted)) }
+      pairs.append((inner(body.inputs[index]), wanted))
+    }
+    pairs.append((inner(body.outputs[0]), (.bool, 0)))
+    for (operand, port) in zip(operands.dropFirst(2), body.inputs.dropFirst(2)) {
+      if let operand { pairs.append((inner(port), outer(operand))) }
+    }
+    for (index, (result, port)) in zip(instruction.results, body.outputs.dropFirst()).enumerated() {
+      let (type, rank) = outer(result)
+      pairs.append((inner(port), (type, index < call.carried ? rank : rank - 1)))
+      if index < call.carried, let operand = operands[2 + index] { pairs.append((outer(operand), (type, rank))) }
+    }
+    if !pairs.allSatisfy({ $0.found?.type == $0.wanted.type && $0.found?.rank == $0.wanted.rank }) {
+      context.report(.types, place, "types of the loop and of its body differ")
     }
   }
 

@@ -21,18 +21,55 @@ public enum PlanValidator {
     for weight in plan.weights where weight.tensor.elementType == .object {
       faults.append(PlanFault(.locations, "plan: weight '\(weight.name)'", "an object exists in a run only"))
     }
-    for entry in plan.entryPoints {
-      guard isNestedWithinLimit(entry.body, depth: 0) else {
-        faults.append(
-          PlanFault(.nesting, entry.name, "conditionals nest deeper than \(PlanFormat.maximumNesting)"))
-        continue
-      }
-      var validator = EntryValidator(plan: plan, entry: entry)
-      validator.run()
-      if validator.faults.isEmpty { validator.faults = ArenaVerifier.checkStatic(entry, of: plan).faults }
-      faults += validator.faults
-    }
+    checkNames(plan.bodies.map(\.name), "body", "plan", &faults)
+    for (index, body) in plan.bodies.enumerated() { check(body, bodyIndex: index, of: plan, &faults) }
+    for entry in plan.entryPoints { check(entry, bodyIndex: nil, of: plan, &faults) }
+    if faults.isEmpty { checkBodies(plan, &faults) }
     return Array(faults.prefix(maximumFaults))
+  }
+
+  private static func check(_ entry: EntryPoint, bodyIndex: Int?, of plan: Plan, _ faults: inout [PlanFault]) {
+    guard isNestedWithinLimit(entry.body, depth: 0) else {
+      faults.append(PlanFault(.nesting, entry.name, "conditionals nest deeper than \(PlanFormat.maximumNesting)"))
+      return
+    }
+    var validator = EntryValidator(plan: plan, entry: entry, bodyIndex: bodyIndex)
+    validator.run()
+    if validator.faults.isEmpty { validator.faults = ArenaVerifier.checkStatic(entry, of: plan).faults }
+    faults += validator.faults
+  }
+
+  /// A body belongs to one loop, so that a session has as many parts as the plan; and loops nest within the limit.
+  private static func checkBodies(_ plan: Plan, _ faults: inout [PlanFault]) {
+    var uses = [Int](repeating: 0, count: plan.bodies.count)
+    var depths = uses
+    func visit(_ block: Block, _ depth: inout Int) {
+      for instruction in block.instructions {
+        switch instruction.operation {
+        case .loop(let call):
+          uses[call.body] += 1
+          depth = max(depth, depths[call.body] + 1)
+        case .conditional(let then, let otherwise):
+          visit(then, &depth)
+          visit(otherwise, &depth)
+        case .kernel, .library, .device, .copy, .bindSymbols, .fail: break
+        }
+      }
+    }
+    // A body calls those before it only, so their depths are known.
+    for index in plan.bodies.indices {
+      var depth = 0
+      visit(plan.bodies[index].body, &depth)
+      depths[index] = depth
+    }
+    var deepest = 0
+    for entry in plan.entryPoints { visit(entry.body, &deepest) }
+    for (body, count) in zip(plan.bodies, uses) where count != 1 {
+      faults.append(PlanFault(.ids, body.name, "\(count) loops repeat the body; each belongs to one"))
+    }
+    if deepest > PlanFormat.maximumNesting {
+      faults.append(PlanFault(.nesting, "plan", "loops nest deeper than \(PlanFormat.maximumNesting)"))
+    }
   }
 
   /// Names must not be empty, and each may occur once.

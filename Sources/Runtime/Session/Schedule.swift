@@ -22,7 +22,7 @@ struct Schedule {
   private(set) var checksOfPosition: [[Int]]
   /// Sizes that are lengths of something: never negative.
   private(set) var isLength: [Bool]
-  /// Symbols that inputs bind.
+  /// Symbols that inputs bind, or the loop around a body.
   private(set) var isInputSymbol: [Bool]
 
   init(_ entry: EntryPoint, _ flattened: [FlatInstruction], symbolsOfSizes: [[SymbolID]]) throws {
@@ -33,6 +33,7 @@ struct Schedule {
         symbolStage[id] = 0
       }
     }
+    for symbol in entry.parameters { symbolStage[symbol] = 0 }
     stageOfPosition = [Int](repeating: 0, count: flattened.count)
     for flat in flattened {
       var defined = flat.instruction.defines.map(\.symbol)
@@ -42,7 +43,7 @@ struct Schedule {
         guard defined.isEmpty else {
           throw RuntimeError.unsupportedPlan(reason: "\(flat.instruction.label) defines sizes that it cannot tell")
         }
-      case .device, .conditional: break
+      case .device, .loop, .conditional: break
       }
       if defined.isEmpty { continue }
       stageOfPosition[flat.position] = stages.count
@@ -94,7 +95,7 @@ struct Schedule {
         isLength[call.range] = true
       case .library(.convolution(let call)): sizes = call.padsBegin + call.padsEnd
       case .library(.matmul): break
-      case .device, .copy, .bindSymbols, .conditional, .fail: continue
+      case .device, .loop, .copy, .bindSymbols, .conditional, .fail: continue
       }
       let values = flat.instruction.operands.compactMap { $0 } + flat.instruction.results
       let stage = max(values.map { valueStage[$0] }.max() ?? 0, sizes.map { sizeStage[$0] }.max() ?? 0)

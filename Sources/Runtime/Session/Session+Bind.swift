@@ -22,8 +22,13 @@ extension Session {
       }
       return tensor
     }
+    try bind(ordered: ordered)
+  }
+
+  /// Binds inputs in the order of the entry point's, of their element types and ranks, and values for its parameters.
+  func bind(ordered: [Tensor], parameters: [Int] = []) throws {
     swage_set_threads(Int32(clamping: threads))
-    let changed = try bindSymbols(ordered)
+    let changed = try bindSymbols(ordered, parameters)
     if changed || !isBound {
       isBound = false
       for stage in isStageValid.indices { isStageValid[stage] = false }
@@ -55,35 +60,31 @@ extension Session {
     TensorType(value.elementType, value.shape.map { entryPoint.sizes[$0] }).description
   }
 
-  /// Gives the symbols that inputs bear their values. Returns whether one of them changed.
-  private func bindSymbols(_ tensors: [Tensor]) throws -> Bool {
-    var found: [(value: Int, place: String)?] = Array(repeating: nil, count: entryPoint.symbols.count)
-    var ids: [String: Int] = [:]
-    for (id, name) in entryPoint.symbols.enumerated() { ids[name] = id }
-    for (port, tensor) in zip(entryPoint.inputs, tensors) {
-      for (axis, size) in entryPoint.values[port.value].shape.enumerated() {
-        guard let name = entryPoint.sizes[size].symbolName, let id = ids[name] else { continue }
-        let place = "axis \(axis) of \(port.name)"
-        if let earlier = found[id] {
-          guard earlier.value == tensor.shape[axis] else {
-            throw RuntimeError.symbolConflict(
-              symbol: name, first: earlier.place, firstValue: earlier.value, second: place,
-              secondValue: tensor.shape[axis])
-          }
-        } else {
-          found[id] = (tensor.shape[axis], place)
-        }
-      }
-    }
+  /// Gives the symbols that inputs bear, and the parameters, their values. Returns whether one of them changed.
+  private func bindSymbols(_ tensors: [Tensor], _ parameters: [Int]) throws -> Bool {
     var changed = false
-    for (id, entry) in found.enumerated() {
-      guard let entry, symbolValues[id] != entry.value else { continue }
-      symbolValues[id] = entry.value
+    func set(_ symbol: SymbolID, _ value: Int) {
+      if symbolValues[symbol] == value { return }
+      symbolValues[symbol] = value
       changed = true
     }
+    for (symbol, value) in zip(entryPoint.parameters, parameters) { set(symbol, value) }
+    for axis in symbolAxes where axis.isFirst { set(axis.symbol, tensors[axis.input].shape[axis.axis]) }
     if changed { isBound = false }
+    for axis in symbolAxes where !axis.isFirst {
+      let value = tensors[axis.input].shape[axis.axis]
+      guard value != symbolValues[axis.symbol] else { continue }
+      let first = symbolAxes.first { $0.symbol == axis.symbol }
+      // The sizes are no consistent set: the next binding starts anew.
+      isBound = false
+      throw RuntimeError.symbolConflict(
+        symbol: entryPoint.symbols[axis.symbol], first: first.map { place($0) } ?? "its loop",
+        firstValue: symbolValues[axis.symbol], second: place(axis), secondValue: value)
+    }
     return changed
   }
+
+  private func place(_ axis: SymbolAxis) -> String { "axis \(axis.axis) of \(entryPoint.inputs[axis.input].name)" }
 
   private func checkShapes(_ tensors: [Tensor]) throws {
     for (port, tensor) in zip(entryPoint.inputs, tensors) {

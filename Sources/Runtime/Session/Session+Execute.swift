@@ -192,8 +192,14 @@ extension Session {
   }
 
   private func runDevice(_ instruction: Instruction, _ index: Int, _ position: Int) throws {
-    guard let program = programs[position], case .device(let name, _, let sizes) = instruction.operation else { return }
-    let operands = try instruction.operands.map { try $0.map { try view(of: $0, instruction) } }
+    guard let program = programs[position] else { return }
+    let (name, sizes) =
+      switch instruction.operation {
+      case .device(let name, _, let sizes): (name, sizes)
+      case .loop(let call): ("loop", call.sizes)
+      case .kernel, .library, .copy, .bindSymbols, .conditional, .fail: ("", [])
+      }
+    let operands = try instruction.operands.map { try $0.map { try view(of: $0, for: instruction.place) } }
     let tensors = try program.run(operands: operands, sizes: sizes.map { try requireSize($0, instruction.place) })
     deviceNanoseconds[index] += program.lastDeviceNanoseconds ?? 0
     guard tensors.count == instruction.results.count else {
@@ -241,14 +247,14 @@ extension Session {
   }
 
   /// A value as a tensor over the planned memory; through a copy where its memory is not the host's.
-  private func view(of id: ValueID, _ instruction: Instruction) throws -> Tensor {
+  func view(of id: ValueID, for node: String) throws -> Tensor {
     let value = entryPoint.values[id]
-    guard valueBytes[id] >= 0, let base = valuePointers[id] else { throw valueFault(id, instruction.place) }
+    guard valueBytes[id] >= 0, let base = valuePointers[id] else { throw valueFault(id, node) }
     if device(of: id) != nil { return try copy(of: id) }
     // The session owns the memory, and outlives the device's use of it.
     let storage = Storage(base: base, byteCount: max(valueBytes[id], 1)) {}
     guard let tensor = Tensor(value.elementType, value.shape.map { sizeValues[$0] }, storage: storage) else {
-      throw valueFault(id, instruction.place)
+      throw valueFault(id, node)
     }
     return tensor
   }

@@ -126,7 +126,7 @@ extension Session {
         throw RuntimeError.library(node: instruction.place, reason: error.reason)
       }
       step.pointee.kind = .library
-    case .device, .copy, .bindSymbols, .conditional, .fail: break
+    case .device, .loop, .copy, .bindSymbols, .conditional, .fail: break
     }
   }
 

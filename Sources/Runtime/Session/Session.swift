@@ -39,6 +39,8 @@ public final class Session {
   /// Steps that read or write an input's memory, for each input.
   let stepsOfInput: [[Int]]
   let valuesOfInput: [[ValueID]]
+  /// Where inputs bear symbols.
+  let symbolAxes: [SymbolAxis]
   let programs: [(any DeviceProgram)?]
   let libraryCalls: [LibraryStep?]
   let library: LibraryContext?
@@ -76,14 +78,26 @@ public final class Session {
 
   /// Loads native code, resolves its functions and prepares device programs. `entryPoint` nil takes the plan's only or
   /// first one.
-  public init(
+  public convenience init(
     plan: Plan, entryPoint name: String? = nil, options: SessionOptions = SessionOptions(), devices: [any Device] = []
   ) throws {
     let start = swage_now_ns()
     guard let entry = plan.entryPoints.first(where: { name == nil || $0.name == name }) else {
       throw RuntimeError.noEntryPoint(name: name ?? "", available: plan.entryPoints.map(\.name))
     }
+    let used = Self.modules(of: entry, in: plan)
+    if !used.isEmpty { try plan.host?.check(architecture: HostCPU.architecture, features: HostCPU.features) }
+    let modules = try NativeModules(plan.modules) { used.contains($0) }
+    try self.init(plan: plan, entry: entry, modules: modules, options: options, devices: devices)
+    loadNanoseconds = swage_now_ns() - start
+  }
+
+  /// `modules` has those of the entry point, or body, and of the loops in it.
+  init(
+    plan: Plan, entry: EntryPoint, modules: NativeModules, options: SessionOptions, devices: [any Device]
+  ) throws {
     self.plan = plan
+    self.modules = modules
     entryPoint = entry
     threads = max(1, options.threads ?? HostCPU.coreCount)
     memoryLimit = options.memoryLimit ?? HostCPU.memoryBytes
@@ -96,10 +110,6 @@ public final class Session {
     self.program = program
     schedule = try Schedule(entry, flattened, symbolsOfSizes: program.symbols)
     verifier = ArenaVerifier(entry, of: plan)
-
-    let usedModules = Set(flattened.compactMap { Self.moduleIndex($0.instruction) })
-    if !usedModules.isEmpty { try plan.host?.check(architecture: HostCPU.architecture, features: HostCPU.features) }
-    modules = try NativeModules(plan.modules) { usedModules.contains($0) }
 
     let deviceOfBuffer = try entry.buffers.map { try Self.index(of: $0.device, in: devices) }
     self.deviceOfBuffer = deviceOfBuffer
@@ -145,6 +155,7 @@ public final class Session {
       if case .input(let index) = value.location { valuesOfInput[index].append(id) }
     }
     self.valuesOfInput = valuesOfInput
+    symbolAxes = SymbolAxis.all(in: entry)
     stepsOfInput = valuesOfInput.map { values in
       let set = Set(values)
       return builder.steps.indices.filter { index in
@@ -176,6 +187,10 @@ public final class Session {
             throw RuntimeError.unsupportedPlan(reason: "\(flat.instruction.label) has a payload for the CPU")
           }
           programs[flat.position] = try devices[device].prepare(payload: payload, instruction: flat.instruction)
+        case .loop(let call):
+          let body = try Session(
+            plan: plan, entry: plan.bodies[call.body], modules: modules, options: options, devices: devices)
+          programs[flat.position] = LoopProgram(body, call, node: flat.instruction.place)
         case .library(let call):
           let used = try context ?? LibraryContext()
           context = used
@@ -199,7 +214,6 @@ public final class Session {
     library = context
     // Thrown last: the memory above belongs to `deinit`.
     if let fault { throw fault }
-    loadNanoseconds = swage_now_ns() - start
   }
 
   deinit {
@@ -213,9 +227,17 @@ public final class Session {
     valueBytes.deallocate()
   }
 
-  private static func moduleIndex(_ instruction: Instruction) -> Int? {
-    if case .kernel(let call) = instruction.operation { return call.module }
-    return nil
+  /// Indices of the native modules that an entry point and the bodies of its loops call.
+  private static func modules(of entry: EntryPoint, in plan: Plan) -> Set<Int> {
+    var modules: Set<Int> = []
+    for flat in entry.flattened {
+      switch flat.instruction.operation {
+      case .kernel(let call): modules.insert(call.module)
+      case .loop(let call): modules.formUnion(self.modules(of: plan.bodies[call.body], in: plan))
+      case .library, .device, .copy, .bindSymbols, .conditional, .fail: break
+      }
+    }
+    return modules
   }
 
   private static func index(of name: String, in devices: [any Device]) throws -> Int {

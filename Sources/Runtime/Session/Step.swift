@@ -43,7 +43,7 @@ public struct StepInfo: Sendable {
   public var position: Int
   /// How many conditionals hold it.
   public var depth: Int
-  /// `kernel`, `library`, `copy`, `conditional`, `device`, `bind`, `fail`.
+  /// `kernel`, `library`, `copy`, `conditional`, `loop`, `device`, `bind`, `fail`.
   public var kind: String
   public var label: String
   /// The source nodes it came from.

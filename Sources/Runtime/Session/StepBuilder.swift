@@ -74,6 +74,9 @@ struct StepBuilder {
         step.kind = .bindSymbols
         step.operand = operand
         append(step, "bind", instruction)
+      case .loop:
+        step.kind = .device
+        append(step, "loop", instruction)
       case .fail:
         step.kind = .fail
         append(step, "fail", instruction)

@@ -40,6 +40,7 @@ typedef struct SwagePlan__Copy SwagePlan__Copy;
 typedef struct SwagePlan__BindSymbols SwagePlan__BindSymbols;
 typedef struct SwagePlan__Conditional SwagePlan__Conditional;
 typedef struct SwagePlan__Fail SwagePlan__Fail;
+typedef struct SwagePlan__Loop SwagePlan__Loop;
 
 
 /* --- enums --- */
@@ -74,10 +75,15 @@ struct  SwagePlan__Manifest
    */
   size_t n_attachments;
   SwagePlan__Attachment **attachments;
+  /*
+   * What loops repeat; a body calls only bodies before it.
+   */
+  size_t n_bodies;
+  SwagePlan__EntryPoint **bodies;
 };
 #define SWAGE_PLAN__MANIFEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&swage_plan__manifest__descriptor) \
-    , NULL, NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL }
+    , NULL, NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL }
 
 
 struct  SwagePlan__Provenance
@@ -250,10 +256,15 @@ struct  SwagePlan__EntryPoint
    */
   size_t n_results;
   uint32_t *results;
+  /*
+   * Of a loop's body: symbols that the loop gives values to.
+   */
+  size_t n_parameters;
+  uint32_t *parameters;
 };
 #define SWAGE_PLAN__ENTRY_POINT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&swage_plan__entry_point__descriptor) \
-    , 0, {0,NULL}, 0,NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL }
+    , 0, {0,NULL}, 0,NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL }
 
 
 struct  SwagePlan__Value
@@ -402,10 +413,11 @@ struct  SwagePlan__Instruction
   SwagePlan__BindSymbols *bind_symbols;
   SwagePlan__Conditional *conditional;
   SwagePlan__Fail *fail;
+  SwagePlan__Loop *loop;
 };
 #define SWAGE_PLAN__INSTRUCTION__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&swage_plan__instruction__descriptor) \
-    , 0,NULL, 0,NULL, 0,NULL, 0, {0,NULL}, 0,NULL, 0, 0, 0, 0, 0,NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
+    , 0,NULL, 0,NULL, 0,NULL, 0, {0,NULL}, 0,NULL, 0, 0, 0, 0, 0,NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
 
 
 struct  SwagePlan__SymbolDefinition
@@ -613,6 +625,30 @@ struct  SwagePlan__Fail
 #define SWAGE_PLAN__FAIL__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&swage_plan__fail__descriptor) \
     , 0, {0,NULL} }
+
+
+struct  SwagePlan__Loop
+{
+  ProtobufCMessage base;
+  /*
+   * Index into the manifest's bodies.
+   */
+  protobuf_c_boolean has_body;
+  uint32_t body;
+  /*
+   * Number of operands after the first two that become results.
+   */
+  protobuf_c_boolean has_carried;
+  uint32_t carried;
+  /*
+   * Size ids: the values of the body's parameters.
+   */
+  size_t n_sizes;
+  uint32_t *sizes;
+};
+#define SWAGE_PLAN__LOOP__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&swage_plan__loop__descriptor) \
+    , 0, 0, 0, 0, 0,NULL }
 
 
 /* SwagePlan__Manifest methods */
@@ -1090,6 +1126,25 @@ SwagePlan__Fail *
 void   swage_plan__fail__free_unpacked
                      (SwagePlan__Fail *message,
                       ProtobufCAllocator *allocator);
+/* SwagePlan__Loop methods */
+void   swage_plan__loop__init
+                     (SwagePlan__Loop         *message);
+size_t swage_plan__loop__get_packed_size
+                     (const SwagePlan__Loop   *message);
+size_t swage_plan__loop__pack
+                     (const SwagePlan__Loop   *message,
+                      uint8_t             *out);
+size_t swage_plan__loop__pack_to_buffer
+                     (const SwagePlan__Loop   *message,
+                      ProtobufCBuffer     *buffer);
+SwagePlan__Loop *
+       swage_plan__loop__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   swage_plan__loop__free_unpacked
+                     (SwagePlan__Loop *message,
+                      ProtobufCAllocator *allocator);
 /* --- per-message closures --- */
 
 typedef void (*SwagePlan__Manifest_Closure)
@@ -1167,6 +1222,9 @@ typedef void (*SwagePlan__Conditional_Closure)
 typedef void (*SwagePlan__Fail_Closure)
                  (const SwagePlan__Fail *message,
                   void *closure_data);
+typedef void (*SwagePlan__Loop_Closure)
+                 (const SwagePlan__Loop *message,
+                  void *closure_data);
 
 /* --- services --- */
 
@@ -1198,6 +1256,7 @@ extern const ProtobufCMessageDescriptor swage_plan__copy__descriptor;
 extern const ProtobufCMessageDescriptor swage_plan__bind_symbols__descriptor;
 extern const ProtobufCMessageDescriptor swage_plan__conditional__descriptor;
 extern const ProtobufCMessageDescriptor swage_plan__fail__descriptor;
+extern const ProtobufCMessageDescriptor swage_plan__loop__descriptor;
 
 PROTOBUF_C__END_DECLS
 
