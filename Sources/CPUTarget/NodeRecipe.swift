@@ -55,6 +55,8 @@ enum NodeRecipe {
       return .refused(
         "heads of \(types(node, in: graph)) must be known and at most \(LinearAttentionKernels.largestHead)")
     case .random(let op): return own(RandomKernels.make(op, node, in: graph), node, in: graph)
+    case .treeEnsemble(let op): return own(TreeKernels.make(op, node, in: graph), node, in: graph)
+    case .pairwiseCoupling(let op): return own(CouplingKernels.make(op, node, in: graph), node, in: graph)
     case .quantizeLinear(let op):
       if op.to.isPacked { return .refused("results of \(op.to.bitWidth) bits share bytes") }
       return own(QuantizeKernels.make(op, node, in: graph), node, in: graph)

@@ -9,7 +9,7 @@ public enum NodeKind: String, Hashable, Sendable, CaseIterable {
       switch op {
       case .constant: .constant
       case .unary, .binary, .select, .cast, .bitcast, .fused: .elementwise
-      case .matmul, .convolution, .recurrent, .attention, .linearAttention: .product
+      case .matmul, .convolution, .recurrent, .attention, .linearAttention, .treeEnsemble, .pairwiseCoupling: .product
       case .softmax, .layerNorm, .groupNorm: .normalize
       case .reduce, .argReduce, .cumulative, .topK: .reduce
       case .pool, .resize: .image
@@ -63,7 +63,8 @@ public enum NodeTitle {
     case .matmul(let op): "matmul" + text(op.epilogue)
     case .constant, .select, .fused, .reshape, .transpose, .broadcast, .slice, .concat, .pad, .iota, .sizes,
       .bindSymbols, .gather, .gatherElements, .gatherND, .scatterElements, .scatterND, .nonZero, .cumulative, .topK,
-      .resize, .attention, .linearAttention, .quantizeLinear, .dequantizeLinear, .if, .loop, .fail:
+      .resize, .attention, .linearAttention, .treeEnsemble, .pairwiseCoupling, .quantizeLinear, .dequantizeLinear, .if,
+      .loop, .fail:
       words(op.mnemonic)
     }
   }

@@ -51,6 +51,8 @@ public struct ReferenceTarget: Target {
       .recurrent,
       .attention,
       .linearAttention,
+      .treeEnsemble,
+      .pairwiseCoupling,
       .quantizeLinear,
       .dequantizeLinear:
       break

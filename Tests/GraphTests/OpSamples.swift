@@ -50,12 +50,14 @@ enum OpSamples {
     case .bitcast: 40
     case .random: 41
     case .linearAttention: 42
+    case .treeEnsemble: 43
+    case .pairwiseCoupling: 44
     }
   }
-  static let caseCount = 43
+  static let caseCount = 45
 
   static func all() throws -> [Graph] {
-    try [elementwise(), movement(), indexed(), reductions(), products(), quantized(), regions()]
+    try [elementwise(), movement(), indexed(), reductions(), products(), models(), quantized(), regions()]
   }
 
   static let source = [Source(name: "node", operatorName: "Op")]
@@ -251,6 +253,23 @@ enum OpSamples {
         sources: source)
     }
     let y = try graph.append(.attention(Attention(scale: 1.0 / 3)), [q, q, q, mask], sources: source)[0]
+    graph.addOutput(y, name: "y")
+    return graph
+  }
+
+  static func models() throws -> Graph {
+    var graph = Graph(name: "models")
+    let x = graph.addInput(name: "x", type: TensorType(.f32, [h, 3]))
+    let tables = try [
+      Tensor(.i32, [2, 4], integers: [2, 3, 1, -1, 0, 18, -2, -3]), Tensor(floats: [0.5, -1], [2]),
+      Tensor(.i32, [2], integers: [0, -1]), Tensor(.i32, [4], integers: [0, 1, 1, 3]),
+      Tensor(.i32, [3], integers: [0, 1, 0]), Tensor(floats: [1, 2, 4], [3]),
+    ].map { try graph.append(.constant(Constant($0)), [], sources: source)[0] }
+    for function in TreeEnsemble.Function.allCases {
+      try graph.append(
+        .treeEnsemble(TreeEnsemble(function, targets: 2, columns: 3)), [x] + tables, sources: source)
+    }
+    let y = try graph.append(.pairwiseCoupling(PairwiseCoupling(classes: 3)), [x], sources: source)[0]
     graph.addOutput(y, name: "y")
     return graph
   }

@@ -42,7 +42,8 @@ public enum MovementKernels {
     case .scatterElements(let op):
       return MovementScatter.elements(type(0), type(1), axis: op.axis, op.reduction)
     case .scatterND(let op): return MovementScatter.tuples(type(0), type(1), op.reduction)
-    case .constant, .unary, .binary, .select, .cast, .fused, .random, .linearAttention, .bindSymbols, .nonZero, .reduce,
+    case .constant, .unary, .binary, .select, .cast, .fused, .random, .linearAttention, .treeEnsemble,
+      .pairwiseCoupling, .bindSymbols, .nonZero, .reduce,
       .argReduce,
       .cumulative, .topK, .softmax, .layerNorm, .groupNorm, .matmul, .convolution, .pool, .resize, .recurrent,
       .attention, .quantizeLinear, .dequantizeLinear, .if, .loop, .copy, .fail:

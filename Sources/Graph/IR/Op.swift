@@ -40,6 +40,8 @@ public enum Op: Hashable, Sendable {
   case recurrent(Recurrent)
   case attention(Attention)
   case linearAttention(LinearAttention)
+  case treeEnsemble(TreeEnsemble)
+  case pairwiseCoupling(PairwiseCoupling)
   case quantizeLinear(QuantizeLinear)
   case dequantizeLinear(DequantizeLinear)
   case `if`(If)
@@ -89,6 +91,8 @@ extension Op {
     case .recurrent(let op): op
     case .attention(let op): op
     case .linearAttention(let op): op
+    case .treeEnsemble(let op): op
+    case .pairwiseCoupling(let op): op
     case .quantizeLinear(let op): op
     case .dequantizeLinear(let op): op
     case .if(let op): op
@@ -136,6 +140,8 @@ extension Op {
       .recurrent,
       .attention,
       .linearAttention,
+      .treeEnsemble,
+      .pairwiseCoupling,
       .quantizeLinear,
       .dequantizeLinear,
       .if,
@@ -158,8 +164,10 @@ extension Op {
       return type == .string
     case .scatterElements(let op): return type == .string && op.reduction == .none
     case .scatterND(let op): return type == .string && op.reduction == .none
-    case .unary, .cast, .bitcast, .iota, .random, .sizes, .bindSymbols, .reduce, .argReduce, .cumulative, .topK, .softmax,
+    case .unary, .cast, .bitcast, .iota, .random, .sizes, .bindSymbols, .reduce, .argReduce, .cumulative, .topK,
+      .softmax,
       .layerNorm, .groupNorm, .matmul, .convolution, .pool, .resize, .recurrent, .attention, .linearAttention,
+      .treeEnsemble, .pairwiseCoupling,
       .quantizeLinear, .dequantizeLinear:
       return false
     }
@@ -212,6 +220,8 @@ extension Op {
     case .recurrent(let op): .recurrent(op.substituting(values))
     case .attention(let op): .attention(op.substituting(values))
     case .linearAttention(let op): .linearAttention(op.substituting(values))
+    case .treeEnsemble(let op): .treeEnsemble(op.substituting(values))
+    case .pairwiseCoupling(let op): .pairwiseCoupling(op.substituting(values))
     case .quantizeLinear(let op): .quantizeLinear(op.substituting(values))
     case .dequantizeLinear(let op): .dequantizeLinear(op.substituting(values))
     case .if(let op): .if(op.substituting(values))
@@ -260,6 +270,8 @@ extension Op {
     case Recurrent.mnemonic: .recurrent(try Recurrent(&attributes))
     case Attention.mnemonic: .attention(try Attention(&attributes))
     case LinearAttention.mnemonic: .linearAttention(try LinearAttention(&attributes))
+    case TreeEnsemble.mnemonic: .treeEnsemble(try TreeEnsemble(&attributes))
+    case PairwiseCoupling.mnemonic: .pairwiseCoupling(try PairwiseCoupling(&attributes))
     case QuantizeLinear.mnemonic: .quantizeLinear(try QuantizeLinear(&attributes))
     case DequantizeLinear.mnemonic: .dequantizeLinear(try DequantizeLinear(&attributes))
     case Copy.mnemonic: .copy(try Copy(&attributes))

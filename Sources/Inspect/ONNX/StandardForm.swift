@@ -120,7 +120,8 @@ struct StandardForm {
       return StandardForm(
         "DequantizeLinear", all,
         [("axis", .int(op.axis))] + (op.blockSize > 0 ? [("block_size", .int(op.blockSize))] : []))
-    case .constant, .fused, .sizes, .bindSymbols, .attention, .linearAttention, .random, .if, .loop, .copy, .fail:
+    case .constant, .fused, .sizes, .bindSymbols, .attention, .linearAttention, .treeEnsemble, .pairwiseCoupling,
+      .random, .if, .loop, .copy, .fail:
       return nil
     }
   }

@@ -120,12 +120,14 @@ public struct KernelPrinter {
     if dialect.language == .text {
       let step = loop.step == 1 ? "" : " by \(loop.step)"
       let hint = loop.hint == .plain ? "" : " [\(loop.hint.rawValue)]"
-      block("for \(name) in \(text(loop.from)) ..< \(text(loop.to))\(step)\(hint)") { $0.print(loop.body) }
+      let condition = loop.condition.map { " while \(text($0))" } ?? ""
+      block("for \(name) in \(text(loop.from)) ..< \(text(loop.to))\(step)\(condition)\(hint)") { $0.print(loop.body) }
       return
     }
     if let pragma = dialect.loopPragma(loop.hint) { line(pragma) }
     let step = loop.step == 1 ? "++\(name)" : "\(name) += \(loop.step)"
-    block("for (int64_t \(name) = \(text(loop.from)); \(name) < \(text(loop.to, 10)); \(step))") {
+    let condition = loop.condition.map { " && \(text($0, 6))" } ?? ""
+    block("for (int64_t \(name) = \(text(loop.from)); \(name) < \(text(loop.to, 10))\(condition); \(step))") {
       if let pragma = $0.dialect.bodyPragma(loop.hint) { $0.line(pragma) }
       $0.print(loop.body)
     }

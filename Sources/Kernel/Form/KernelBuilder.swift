@@ -121,16 +121,18 @@ public final class KernelBuilder {
     loop("i", to: count, .vector) { i in store(target, at + i, value) }
   }
 
-  /// `for index in from ..< to`.
+  /// `for index in from ..< to`, as long as `condition` holds.
   public func loop(
-    _ hint: String, from: Expression = 0, to: Expression, step: Int = 1, _ loopHint: Statement.Loop.Hint = .plain,
-    _ body: (Expression) -> Void
+    _ hint: String, from: Expression = 0, to: Expression, while condition: Expression? = nil, step: Int = 1,
+    _ loopHint: Statement.Loop.Hint = .plain, _ body: (Expression) -> Void
   ) {
     let index = Variable(name: fresh(hint), type: .i64)
     blocks.append([])
     body(.variable(index))
     let statements = blocks.removeLast()
-    append(.loop(.init(index: index, from: from, to: to, step: step, hint: loopHint, body: statements)))
+    append(
+      .loop(
+        .init(index: index, from: from, to: to, condition: condition, step: step, hint: loopHint, body: statements)))
   }
 
   public func `if`(_ condition: Expression, _ then: () -> Void, else otherwise: () -> Void = {}) {

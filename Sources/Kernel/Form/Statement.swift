@@ -38,6 +38,8 @@ public indirect enum Statement: Hashable, Sendable {
     public var index: Variable
     public var from: Expression
     public var to: Expression
+    /// Ends the loop before an iteration in which it is false.
+    public var condition: Expression?
     public var step: Int
     public var hint: Hint
     public var body: [Statement]

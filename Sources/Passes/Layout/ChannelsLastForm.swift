@@ -114,6 +114,8 @@ struct ChannelsLastForm {
       .recurrent,
       .attention,
       .linearAttention,
+      .treeEnsemble,
+      .pairwiseCoupling,
       .if,
       .loop,
       .copy,

@@ -26,7 +26,8 @@ enum PrecisionRole {
     case .reduce(let op): self = [.mean, .min, .max].contains(op.function) ? .follows : .keeps
     case .unary(let op): self = op.function.magnifiesRounding ? .keeps : .follows
     case .binary(let op): self = [.add, .sub, .mul, .div, .min, .max].contains(op.function) ? .follows : .keeps
-    case .constant, .cast, .bitcast, .fused, .iota, .random, .linearAttention, .sizes, .bindSymbols, .scatterElements,
+    case .constant, .cast, .bitcast, .fused, .iota, .random, .linearAttention, .treeEnsemble, .pairwiseCoupling, .sizes,
+      .bindSymbols, .scatterElements,
       .scatterND, .nonZero, .argReduce,
       .cumulative, .topK, .recurrent, .quantizeLinear, .dequantizeLinear, .if, .loop, .copy, .fail:
       break

@@ -140,7 +140,8 @@ extension Node {
     case .constant, .reshape, .transpose, .broadcast, .slice, .concat, .pad, .gather, .gatherElements, .gatherND, .cast,
       .bitcast, .select, .iota, .sizes, .unary, .binary, .fused, .copy:
       true
-    case .convolution, .matmul, .attention, .linearAttention, .random, .pool, .resize, .layerNorm, .groupNorm, .softmax,
+    case .convolution, .matmul, .attention, .linearAttention, .treeEnsemble, .pairwiseCoupling, .random, .pool, .resize,
+      .layerNorm, .groupNorm, .softmax,
       .reduce, .argReduce,
       .cumulative, .topK, .recurrent, .scatterElements, .scatterND, .nonZero, .quantizeLinear, .dequantizeLinear,
       .if, .loop, .bindSymbols, .fail:

@@ -5,8 +5,11 @@ import SwageTensor
 public final class ONNXImporter {
   /// Versions of the default domain.
   public static let opsets = 1...28
+  /// Versions of `ai.onnx.ml`.
+  public static let machineLearningOpsets = 1...5
 
-  /// Names of the operators that have a translation, sorted; for the default domain (`""`) and `com.microsoft`.
+  /// Names of the operators that have a translation, sorted; for the default domain (`""`), `ai.onnx.ml` and
+  /// `com.microsoft`.
   public static func operators(domain: String = "") -> [String] { OperatorTable.names(domain: domain) }
 
   let model: ONNXModel
@@ -96,8 +99,10 @@ public final class ONNXImporter {
   }
 
   private func checkOpsets() throws {
-    for entry in model.opsetImports where entry.domain.isEmpty && !Self.opsets.contains(entry.version) {
-      throw ImportError.opsetOutOfRange(domain: entry.domain, version: entry.version, supported: Self.opsets)
+    for (domain, supported) in [("", Self.opsets), ("ai.onnx.ml", Self.machineLearningOpsets)] {
+      for entry in model.opsetImports where entry.domain == domain && !supported.contains(entry.version) {
+        throw ImportError.opsetOutOfRange(domain: domain, version: entry.version, supported: supported)
+      }
     }
   }
 

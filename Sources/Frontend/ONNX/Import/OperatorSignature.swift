@@ -23,10 +23,18 @@ struct OperatorSignature: Sendable {
     self.booleans = booleans
   }
 
-  /// Checks a node of the default domain against its operator's signature.
+  private static func of(_ node: ONNXNode) -> OperatorSignature? {
+    switch node.domain {
+    case "": table[node.opType]
+    case "ai.onnx.ml": machineLearning[node.opType]
+    default: nil
+    }
+  }
+
+  /// Checks a node of the default domain or `ai.onnx.ml` against its operator's signature.
   static func check(_ call: Call) throws {
     let node = call.node
-    guard node.domain.isEmpty, let signature = table[node.opType] else { return }
+    guard let signature = of(node) else { return }
     let given = call.inputs.count
     if given < signature.minimumInputs || given > signature.maximumInputs ?? .max {
       let most = signature.maximumInputs.map { $0 == signature.minimumInputs ? "" : " to \($0)" } ?? " or more"
@@ -256,5 +264,21 @@ struct OperatorSignature: Sendable {
     "Upsample": .init(1, 2, outputs: 1),
     "Where": .init(3, 3, outputs: 1, booleans: [0]),
     "Xor": .init(2, 2, outputs: 1, booleans: [0, 1]),
+  ]
+  /// Of `ai.onnx.ml`.
+  private static let machineLearning: [String: OperatorSignature] = [
+    "ArrayFeatureExtractor": .init(2, 2, outputs: 1, integers: [1]),
+    "Binarizer": .init(1, 1, outputs: 1),
+    "FeatureVectorizer": .init(1, nil, outputs: 1),
+    "Imputer": .init(1, 1, outputs: 1),
+    "LinearClassifier": .init(1, 1, outputs: 2),
+    "LinearRegressor": .init(1, 1, outputs: 1),
+    "Normalizer": .init(1, 1, outputs: 1),
+    "SVMClassifier": .init(1, 1, outputs: 2),
+    "SVMRegressor": .init(1, 1, outputs: 1),
+    "Scaler": .init(1, 1, outputs: 1),
+    "TreeEnsemble": .init(1, 1, outputs: 1),
+    "TreeEnsembleClassifier": .init(1, 1, outputs: 2),
+    "TreeEnsembleRegressor": .init(1, 1, outputs: 1),
   ]
 }

@@ -13,6 +13,8 @@ enum OperatorTable {
 
   private static let microsoft: [String: Handler] = merged([ContributedOperators.table, ContributedQuantization.table])
 
+  private static let machineLearning: [String: Handler] = merged(MachineLearningOperators.tables)
+
   private static func merged(_ tables: [[String: Handler]]) -> [String: Handler] {
     tables.reduce(into: [:]) { all, table in all.merge(table) { first, _ in first } }
   }
@@ -22,6 +24,7 @@ enum OperatorTable {
     case "": standard[operatorName]
     case "com.microsoft": microsoft[operatorName]
     case "ai.onnx.preview.training": TrainingOperators.table[operatorName]
+    case "ai.onnx.ml": machineLearning[operatorName]
     default: nil
     }
   }
@@ -38,6 +41,7 @@ enum OperatorTable {
     case "com.microsoft": microsoft.keys.sorted()
     case "ai.onnx.preview.training": TrainingOperators.table.keys.sorted()
     case "ai.onnx.preview": ["FlexAttention"]
+    case "ai.onnx.ml": machineLearning.keys.sorted()
     default: []
     }
   }
