@@ -4,9 +4,9 @@ import SwageTensor
 import Testing
 
 @Suite struct RoundTripTests {
-  @Test(arguments: ["small", "rich"]) func plansSurvive(_ name: String) throws {
+  @Test(arguments: ["small", "rich", "looping"]) func plansSurvive(_ name: String) throws {
     let folder = try TemporaryFolder()
-    let plan = name == "small" ? SamplePlans.small() : SamplePlans.rich()
+    let plan = SamplePlans.named(name)
     let path = folder.file("plan")
     try PlanWriter.write(plan, to: path, keys: folder.keys)
     let read = try PlanReader.open(path: path, keys: folder.keys)
@@ -85,10 +85,10 @@ import Testing
     #expect(folder.names.isEmpty)
   }
 
-  @Test(arguments: ["small", "rich"]) func textNamesEverything(_ name: String) throws {
-    let plan = name == "small" ? SamplePlans.small() : SamplePlans.rich()
+  @Test(arguments: ["small", "rich", "looping"]) func textNamesEverything(_ name: String) throws {
+    let plan = SamplePlans.named(name)
     let text = PlanText.print(plan)
-    for entry in plan.entryPoints {
+    for entry in plan.entryPoints + plan.bodies {
       for flat in entry.flattened { #expect(text.contains(flat.instruction.label)) }
       for port in entry.inputs + entry.outputs { #expect(text.contains(port.name)) }
     }
@@ -97,6 +97,7 @@ import Testing
     for attachment in plan.attachments { #expect(text.contains(attachment.name)) }
     let json = try JSONSerialization.jsonObject(with: Data(PlanText.json(plan).utf8)) as? [String: Any]
     #expect((json?["entry_points"] as? [Any])?.count == plan.entryPoints.count)
+    #expect((json?["bodies"] as? [Any])?.count == plan.bodies.count)
     let instructions = ((json?["entry_points"] as? [[String: Any]])?[0]["instructions"] as? [Any])?.count
     #expect(instructions == plan.entryPoints[0].flattened.count)
   }

@@ -26,6 +26,51 @@ enum SamplePlans {
       weights: weights, entryPoints: [entry])
   }
 
+  static func named(_ name: String) -> Plan {
+    switch name {
+    case "small": small()
+    case "looping": looping()
+    default: rich()
+    }
+  }
+
+  /// A loop that carries `x` and stacks what it was after each iteration, around a loop that carries it alone.
+  static func looping() -> Plan {
+    let t = Dim.symbol("t")
+    func step(_ name: String, calling body: Int?) -> EntryPoint {
+      var b = EntryBuilder(name, symbols: ["k"])
+      let iteration = b.input("0", .i64, [])
+      let more = b.input("1", .bool, [])
+      let x = b.input("2", .f32, [k])
+      let next = b.value("next", .f32, [k], .arena)
+      if let body {
+        let call = LoopCall(body: body, carried: 1, sizes: [b.size(k)])
+        b.emit(.loop(call), [iteration, nil, x], [next], "inner loop")
+      } else {
+        b.emit(.device(name: "reference", payload: "next = x + x"), [x], [next], "double")
+      }
+      b.output("0", more)
+      b.output("1", next)
+      if body != nil { b.output("2", next) }
+      b.entry.parameters = [0]
+      return b.finish()
+    }
+    var b = EntryBuilder("main", symbols: ["k", "t"])
+    let trips = b.input("trips", .i64, [])
+    let go = b.input("go", .bool, [])
+    let x = b.input("x", .f32, [k])
+    let y = b.value("y", .f32, [k], .arena)
+    let stack = b.value("stack", .f32, [t, k], .dynamic)
+    b.emit(
+      .loop(LoopCall(body: 1, carried: 1, sizes: [b.size(k)])), [trips, go, x], [y, stack], "loop", sources: ["Loop_3"],
+      defines: [SymbolDefinition(symbol: 1, result: 1, axis: 0)])
+    b.output("y", y)
+    b.output("stack", stack)
+    return Plan(
+      provenance: Provenance(toolVersion: "0.1.0"), entryPoints: [b.finish()],
+      bodies: [step("main.loop2", calling: nil), step("main.loop1", calling: 0)])
+  }
+
   // Sizes of the rich plan.
   private static let n = Dim.symbol("n")
   private static let k = Dim.symbol("k")

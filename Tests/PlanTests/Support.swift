@@ -49,6 +49,7 @@ func reflection(of plan: Plan) -> String {
   dump(plan.provenance, to: &text)
   dump(plan.host, to: &text)
   dump(plan.entryPoints, to: &text)
+  dump(plan.bodies, to: &text)
   dump(plan.attachments, to: &text)
   for weight in plan.weights {
     text += "\(weight.name) \(weight.tensor.type) \(weight.tensor.withBytes { Array($0) })\n"

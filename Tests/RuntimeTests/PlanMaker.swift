@@ -9,6 +9,7 @@ final class PlanMaker {
   var entry = EntryPoint(name: "main")
   var weights: [PlanWeight] = []
   var modules: [NativeModule] = []
+  var bodies: [EntryPoint] = []
   private var nextInput = 0
 
   func size(_ dim: Dim) -> SizeID {
@@ -70,18 +71,23 @@ final class PlanMaker {
 
   func output(_ name: String, _ value: ValueID) { entry.outputs.append(Port(name: name, value: value)) }
 
-  /// The plan, with the lifetimes that its instructions give.
-  func plan(_ body: [Instruction]) throws -> Plan {
+  /// The entry point, with the lifetimes that its instructions give.
+  func finish(_ body: [Instruction]) -> EntryPoint {
     var entry = entry
     entry.body = Block(instructions: body)
     for (id, life) in Lifetimes(entry).buffers.enumerated() {
       entry.buffers[id].first = life?.lowerBound ?? 0
       entry.buffers[id].last = life?.upperBound ?? 0
     }
+    return entry
+  }
+
+  func plan(_ body: [Instruction]) throws -> Plan {
+    let entry = finish(body)
     let host = modules.isEmpty ? nil : HostRequirement(architecture: Self.architecture, features: [])
     let plan = Plan(
       provenance: Provenance(toolVersion: "test"), host: host, weights: weights, modules: modules,
-      entryPoints: [entry])
+      entryPoints: [entry], bodies: bodies)
     try PlanValidator.validate(plan)
     return plan
   }
