@@ -13,7 +13,7 @@ enum NodeRecipe {
     if let reason = refusedTypes(node, in: graph) { return .refused(reason) }
     switch node.op {
     case .unary, .binary, .select, .cast, .fused:
-      return generated(ElementwiseKernels.make(node, in: graph), node)
+      return generated(ElementwiseKernels.make(node, in: graph), node, in: graph)
     case .bitcast,
       .transpose,
       .broadcast,
@@ -27,7 +27,7 @@ enum NodeRecipe {
       .gatherND,
       .scatterElements,
       .scatterND:
-      return generated(MovementKernels.make(node, in: graph), node)
+      return generated(MovementKernels.make(node, in: graph), node, in: graph)
     case .nonZero(let op): return own(ScanKernels.make(op, node, in: graph), node, in: graph)
     case .reduce(let op): return own(ReduceKernels.make(op, node, in: graph), node, in: graph)
     case .argReduce(let op): return own(ScanKernels.make(op, node, in: graph), node, in: graph)
@@ -71,10 +71,12 @@ enum NodeRecipe {
     return .refused("no kernel of \(node.op.mnemonic) fits \(types(node, in: graph))")
   }
 
-  private static func generated(_ kernels: [GeneratedKernel]?, _ node: Node) -> Answer {
+  private static func generated(_ kernels: [GeneratedKernel]?, _ node: Node, in graph: Graph) -> Answer {
     guard let kernels else { return .refused("no generated kernel of \(node.op.mnemonic) fits these types") }
     var recipe = Recipe()
     let label = label(node)
+    // A result that a later kernel goes on with: until then it is a temporary, which that kernel writes over.
+    var unfinished: [Int: Recipe.Slot] = [:]
     for (index, kernel) in kernels.enumerated() {
       let inPlace = kernel.inPlace.compactMap { alias -> InPlace? in
         guard let operand = kernel.operands.firstIndex(of: alias.operand),
@@ -82,10 +84,19 @@ enum NodeRecipe {
         else { return nil }
         return InPlace(operand: operand, result: result)
       }
+      var reads = kernel.operands.map { Recipe.Slot.operand($0) }
+      for pair in inPlace {
+        if let slot = unfinished.removeValue(forKey: kernel.results[pair.result]) { reads[pair.operand] = slot }
+      }
+      let writes = kernel.results.map { result -> Recipe.Slot in
+        guard kernels[(index + 1)...].contains(where: { $0.results.contains(result) }) else { return .result(result) }
+        let slot = recipe.addTemporary(graph.type(of: node.results[result]))
+        unfinished[result] = slot
+        return slot
+      }
       recipe.steps.append(
         .init(
-          action: .kernel(kernel.function), reads: kernel.operands.map { .operand($0) },
-          writes: kernel.results.map { .result($0) }, inPlace: inPlace,
+          action: .kernel(kernel.function), reads: reads, writes: writes, inPlace: inPlace,
           label: kernels.count == 1 ? label : "\(label) (\(index + 1) of \(kernels.count))", isMain: index == 0))
     }
     return .recipe(recipe)

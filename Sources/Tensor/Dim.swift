@@ -139,6 +139,7 @@ extension Dim {
     if a.isTooComplex || b.isTooComplex { return .tooComplex }
     if let x = a.constant, let y = b.constant { return x <= y ? a : b }
     if let difference = (a - b).constant { return difference <= 0 ? a : b }
+    if let known = absorbed(a, b) ?? absorbed(b, a) { return known.isMinimum ? known.whole : known.part }
     let (x, y) = a.description <= b.description ? (a, b) : (b, a)
     return Dim(Atom.Kind.minimum, x, y)
   }
@@ -147,8 +148,22 @@ extension Dim {
     if a.isTooComplex || b.isTooComplex { return .tooComplex }
     if let x = a.constant, let y = b.constant { return x >= y ? a : b }
     if let difference = (a - b).constant { return difference >= 0 ? a : b }
+    if let known = absorbed(a, b) ?? absorbed(b, a) { return known.isMinimum ? known.part : known.whole }
     let (x, y) = a.description <= b.description ? (a, b) : (b, a)
     return Dim(Atom.Kind.maximum, x, y)
+  }
+
+  /// Where `whole` is the minimum or the maximum of `part` and something: min(a, min(a, b)) = min(a, b), and
+  /// max(a, min(a, b)) = a.
+  private static func absorbed(_ part: Dim, _ whole: Dim) -> (part: Dim, whole: Dim, isMinimum: Bool)? {
+    guard whole.terms.count == 1, whole.terms[0].coefficient == 1, whole.terms[0].monomial.atoms.count == 1 else {
+      return nil
+    }
+    switch whole.terms[0].monomial.atoms[0].kind {
+    case .minimum(let a, let b): return a == part || b == part ? (part, whole, true) : nil
+    case .maximum(let a, let b): return a == part || b == part ? (part, whole, false) : nil
+    default: return nil
+    }
   }
 
   /// The quotient when `divisor` is a single monomial that divides every term, such as `c·h·w / (h·w)`.

@@ -10,9 +10,10 @@ enum MovementScatter {
   ) -> [GeneratedKernel]? {
     guard let type = storage(data.elementType, reduction) else { return nil }
     let k = KernelBuilder("scatter_elements_\(reduction.rawValue)_\(type.name)")
+    let copied = k.input(type)
     let picks = k.input(indices.elementType)
     let updates = k.input(type)
-    let target = k.output(type)
+    let target = k.output(type, mayAlias: [copied])
     var dataStrides = IterationSpace.strides(data.shape)
     let axisStride = dataStrides[axis]
     dataStrides[axis] = 0
@@ -41,7 +42,7 @@ enum MovementScatter {
       }
     }
     ifPresent(k, data) { nest(inner[...], bases) }
-    let scatter = GeneratedKernel(function: k.finish(), operands: [1, 2], results: [0], inPlace: [])
+    let scatter = GeneratedKernel(function: k.finish(), operands: [0, 1, 2], results: [0], inPlace: [.init(operand: 0, result: 0)])
     return [copy(data), scatter]
   }
 
@@ -50,9 +51,10 @@ enum MovementScatter {
   ) -> [GeneratedKernel]? {
     guard let type = storage(data.elementType, reduction), let depth = indices.shape.last?.constant else { return nil }
     let k = KernelBuilder("scatter_nd_\(reduction.rawValue)_\(type.name)")
+    let copied = k.input(type)
     let picks = k.input(indices.elementType)
     let updates = k.input(type)
-    let target = k.output(type)
+    let target = k.output(type, mayAlias: [copied])
     let strides = IterationSpace.strides(data.shape)
     let width = data.shape[depth...].reduce(1, *)
     let tuples = indices.shape.dropLast().reduce(1, *)
@@ -78,7 +80,7 @@ enum MovementScatter {
         }
       }
     }
-    let scatter = GeneratedKernel(function: k.finish(), operands: [1, 2], results: [0], inPlace: [])
+    let scatter = GeneratedKernel(function: k.finish(), operands: [0, 1, 2], results: [0], inPlace: [.init(operand: 0, result: 0)])
     return [copy(data), scatter]
   }
 

@@ -42,8 +42,10 @@ enum ConvolutionOperators {
     case "SAME_UPPER", "SAME_LOWER":
       for axis in 0..<rank {
         let windows = spatial[axis].ceilDivided(by: Dim(strides[axis]))
-        let reach = (windows - 1) * Dim(strides[axis]) + Dim(dilations[axis] * (kernel[axis] - 1) + 1)
-        let total = call.sizes.larger(reach - spatial[axis], 0)
+        let span = dilations[axis] * (kernel[axis] - 1) + 1
+        let missing = (windows - 1) * Dim(strides[axis]) + Dim(span) - spatial[axis]
+        // Windows that touch or overlap reach the end: then nothing is left over.
+        let total = span >= strides[axis] ? missing : call.sizes.larger(missing, 0)
         let half = total.floorDivided(by: 2)
         result.begins[axis] = mode == "SAME_UPPER" ? half : total - half
         result.ends[axis] = total - result.begins[axis]

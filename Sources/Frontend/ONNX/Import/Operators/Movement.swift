@@ -157,7 +157,7 @@ enum MovementOperators {
         // Clamped from below: size - min(size - low, -value).
         return size - sizes.smaller(size - low, Dim(-value))
       }
-      let absolute = bound + sizes.isNegative(bound) * size
+      let absolute = bound == -size ? 0 : bound + sizes.isNegative(bound) * size
       return sizes.smaller(sizes.larger(absolute, low), high)
     }
     let (first, last) = (position(start), position(end))

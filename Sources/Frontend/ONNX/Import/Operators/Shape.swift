@@ -104,7 +104,8 @@ enum ShapeOperators {
     let x = try call.input(0)
     let shape = x.type.shape
     let axes: [Int]
-    if let given = try givenAxes(call, inputFrom: 13) {
+    let given = try givenAxes(call, inputFrom: 13)
+    if let given {
       axes = try call.axes(given, rank: shape.count)
       for axis in axes {
         if let size = shape[axis].constant, size != 1 {
@@ -112,13 +113,24 @@ enum ShapeOperators {
         }
       }
     } else {
-      guard shape.allSatisfy({ $0.constant != nil }) else {
-        throw call.unsupported(
-          "the axes are not given, and the sizes of \(x.type) are not known", remedy: "give the sizes with --shape")
-      }
       axes = shape.indices.filter { shape[$0] == 1 }
     }
-    return [try call.reshape(x, shape.indices.filter { !axes.contains($0) }.map { shape[$0] })]
+    let result = try call.reshape(x, shape.indices.filter { !axes.contains($0) }.map { shape[$0] })
+    return [try given != nil ? result : staysAsLong(call, result)]
+  }
+
+  /// The rank of a squeeze without axes follows from the sizes: those that only the run knows are taken not to be 1, and a
+  /// run in which one is 1 ends with a message.
+  private static func staysAsLong(_ call: Call, _ x: ImportedValue) throws -> ImportedValue {
+    var isShorter: ImportedValue?
+    for size in Set(x.type.shape.filter { $0.constant == nil }).sorted(by: { $0.description < $1.description }) {
+      let size = ImportedValue(.scalar(size), .i64, sources: [call.source])
+      let isOne = try call.binary(.equal, size, 1)
+      isShorter = try isShorter.map { try call.binary(.or, $0, isOne) } ?? isOne
+    }
+    guard let isShorter else { return x }
+    return try call.value(
+      x, unless: isShorter, "a size of \(x.type) is 1, which a squeeze without axes removes: compile with --shape")
   }
 
   private static func unsqueeze(_ call: Call) throws -> [ImportedValue?] {
