@@ -16,6 +16,35 @@ extension Dim {
 
   /// Bounds that follow from the bounds of the symbols by interval arithmetic; sound, not always tight.
   public func bounds(_ symbol: (String) -> Bounds) -> Bounds {
+    let sum = termBounds(symbol)
+    guard let (rest, remainders) = withoutRounding() else { return sum }
+    // h - 2·floor(h / 2) is a remainder, which term by term does not show.
+    let exact = rest.termBounds(symbol)
+    return Bounds(
+      lower: [sum.lower, Bounds.join(exact.lower, remainders.lower, Checked.add)].compactMap { $0 }.max(),
+      upper: [sum.upper, Bounds.join(exact.upper, remainders.upper, Checked.add)].compactMap { $0 }.min())
+  }
+
+  /// The expression with k·c·floor(x / c) replaced by k·x, and the bounds of what that leaves out: -k·(x mod c).
+  private func withoutRounding() -> (rest: Dim, remainders: Bounds)? {
+    var (rest, remainders) = (self, Bounds(lower: 0, upper: 0))
+    var isChanged = false
+    for term in terms {
+      guard term.monomial.atoms.count == 1, case .floorDivide(let x, let by) = term.monomial.atoms[0].kind,
+        let c = by.constant, c > 0, term.coefficient % c == 0
+      else { continue }
+      let k = term.coefficient / c
+      rest = rest - Dim(terms: [term]) + x * Dim(k)
+      let left = Bounds(lower: 0, upper: c - 1).scaled(by: 0 &- k)
+      remainders = Bounds(
+        lower: Bounds.join(remainders.lower, left.lower, Checked.add),
+        upper: Bounds.join(remainders.upper, left.upper, Checked.add))
+      isChanged = true
+    }
+    return isChanged && !rest.isTooComplex ? (rest, remainders) : nil
+  }
+
+  private func termBounds(_ symbol: (String) -> Bounds) -> Bounds {
     var sum = Bounds(lower: 0, upper: 0)
     for term in terms {
       let product = term.monomial.bounds(symbol).scaled(by: term.coefficient)

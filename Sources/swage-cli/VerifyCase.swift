@@ -1,5 +1,6 @@
 import Foundation
 import Swage
+import SwagePlan
 
 /// A case in the layout of the ONNX backend tests.
 struct VerifyCase {
@@ -36,6 +37,7 @@ struct VerifyCase {
     do {
       let request = CompileRequest(models: [folder + "/model.onnx"], targets: targets)
       let plan = try Compiler(request).compile().plan
+      try PlanValidator.validate(plan)
       let session = try Session(plan: plan, devices: [ReferenceDevice()])
       var checked = 0
       for set in try dataSets() {

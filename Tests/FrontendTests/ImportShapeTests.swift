@@ -44,6 +44,43 @@ private typealias M = ImportModel
     #expect(try M.run(model, ["x": M.iota(2, 3)])["y"]?.floats == [17, 18])
   }
 
+  @Test func squeezeWithoutAxesTakesUnknownSizesNotToBeOne() throws {
+    let model = M.model(
+      opset: 13, [M.input("x", .f32, [.symbol("n"), .value(1), .value(3), .symbol("n")])],
+      [M.node("Squeeze", ["x"], ["s"]), M.node("Relu", ["s"], ["y"])])
+    let graph = try M.imported(model)
+    #expect(graph.type(of: graph.outputs[0]).description == "f32[n, 3, n]")
+    #expect(try M.run(model, ["x": M.iota(2, 1, 3, 2)])["y"]?.shape == [2, 3, 2])
+    #expect(throws: (any Error).self) { try M.run(model, ["x": M.iota(1, 1, 3, 1)]) }
+  }
+
+  @Test func aSliceFromTheWholeLengthBeforeTheEndIsEverything() throws {
+    // T5 cuts x[-len(x):] out of its position bias at every layer.
+    let model = M.model(
+      [M.input("x", .f32, [.symbol("n"), .value(2)])],
+      [
+        M.node("Shape", ["x"], ["n"], [("end", .int(1))]), M.node("Neg", ["n"], ["start"]),
+        M.node("Slice", ["x", "start", "end", "axis"], ["y"]),
+      ], ["y"], [M.ints("end", [.max]), M.ints("axis", [0])])
+    let graph = try M.imported(model)
+    #expect(graph.type(of: graph.outputs[0]).description == "f32[n, 2]")
+    #expect(try M.run(model, ["x": M.iota(3, 2)])["y"]?.floats == [0, 1, 2, 3, 4, 5])
+  }
+
+  @Test func poolsOfEqualSizeHaveShortSizes() throws {
+    let pool = { (from: String, to: String) in
+      M.node(
+        "MaxPool", [from], [to],
+        [("kernel_shape", .ints([3])), ("strides", .ints([2])), ("auto_pad", .string("SAME_UPPER"))])
+    }
+    let model = M.model(
+      [M.input("x", .f32, [.value(1), .value(1), .symbol("n")])],
+      [pool("x", "a"), pool("a", "b"), pool("b", "c"), pool("c", "y")])
+    let graph = try M.imported(model)
+    #expect(graph.type(of: graph.outputs[0]).shape[2].description.count < 60)
+    #expect(try M.run(model, ["x": M.iota(1, 1, 37)])["y"]?.floats == [14, 30, 36])
+  }
+
   @Test func shapeTakesAPart() throws {
     let model = M.model(
       [M.input("x", .f32, [.symbol("n"), .value(3), .value(4)])],

@@ -15,7 +15,7 @@ import Testing
       ("IR version of the future", W.int(1, 999) + W.opset(17), "onnx-ir-version"),
       ("no opset", W.int(1, 8), "onnx-opset-missing"),
       ("one domain twice", W.int(1, 8) + W.opset(17) + W.opset(18), "onnx-opset-duplicate"),
-      ("one domain by two names", W.int(1, 8) + W.opset(17) + W.opset(17, "ai.onnx"), "onnx-opset-duplicate"),
+      ("one domain by two names", W.int(1, 8) + W.opset(17) + W.opset(18, "ai.onnx"), "onnx-opset-duplicate"),
       ("opset 0", W.int(1, 8) + W.opset(0), "onnx-opset-version"),
       ("opset -1", W.int(1, 8) + W.opset(-1), "onnx-opset-version"),
       ("opset of the future", W.int(1, 8) + W.opset(999), "onnx-opset-version"),
@@ -25,6 +25,11 @@ import Testing
     ] as [(String, [UInt8], String)])
   func headers(name: String, header: [UInt8], expected: String) {
     #expect(loadingCodes(W.model(W.relu, header: header)) == [expected])
+  }
+
+  @Test func oneVersionMayBeNamedTwice() {
+    let header = W.int(1, 8) + W.opset(17) + W.opset(17, "ai.onnx") + W.opset(1, "com.example") + W.opset(1, "com.example")
+    #expect(loadingCodes(W.model(W.relu, header: header)) == [])
   }
 
   @Test func everySupportedOpset() {

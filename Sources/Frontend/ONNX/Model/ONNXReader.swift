@@ -58,7 +58,9 @@ struct ONNXReader {
     for proto in list(start, count) where !faults.isFull {
       let domain = self.domain(proto.domain)
       let version = proto.has_version != 0 ? Int(proto.version) : 0
-      if result.contains(where: { $0.domain == domain }) {
+      if let known = result.first(where: { $0.domain == domain }) {
+        // Models that were merged name a version twice.
+        if known.version == version { continue }
         fault(.duplicateOpset(domain: domain))
         continue
       }
