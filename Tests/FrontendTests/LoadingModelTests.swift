@@ -28,7 +28,8 @@ import Testing
   }
 
   @Test func oneVersionMayBeNamedTwice() {
-    let header = W.int(1, 8) + W.opset(17) + W.opset(17, "ai.onnx") + W.opset(1, "com.example") + W.opset(1, "com.example")
+    let header =
+      W.int(1, 8) + W.opset(17) + W.opset(17, "ai.onnx") + W.opset(1, "com.example") + W.opset(1, "com.example")
     #expect(loadingCodes(W.model(W.relu, header: header)) == [])
   }
 

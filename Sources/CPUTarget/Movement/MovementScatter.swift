@@ -42,7 +42,8 @@ enum MovementScatter {
       }
     }
     ifPresent(k, data) { nest(inner[...], bases) }
-    let scatter = GeneratedKernel(function: k.finish(), operands: [0, 1, 2], results: [0], inPlace: [.init(operand: 0, result: 0)])
+    let scatter = GeneratedKernel(
+      function: k.finish(), operands: [0, 1, 2], results: [0], inPlace: [.init(operand: 0, result: 0)])
     return [copy(data), scatter]
   }
 
@@ -80,7 +81,8 @@ enum MovementScatter {
         }
       }
     }
-    let scatter = GeneratedKernel(function: k.finish(), operands: [0, 1, 2], results: [0], inPlace: [.init(operand: 0, result: 0)])
+    let scatter = GeneratedKernel(
+      function: k.finish(), operands: [0, 1, 2], results: [0], inPlace: [.init(operand: 0, result: 0)])
     return [copy(data), scatter]
   }
 

@@ -8,7 +8,8 @@ extension Call {
     let goes = RegionBuilder(name: "goes on", parent: builder)
     goes.graph.addOutput(try goes.id(of: value), name: value.name)
     let ends = RegionBuilder(name: "ends", parent: builder)
-    let type = TensorType(value.type.elementType, value.type.shape.map { $0.symbols.allSatisfy(builder.knows) ? $0 : 0 })
+    let type = TensorType(
+      value.type.elementType, value.type.shape.map { $0.symbols.allSatisfy(builder.knows) ? $0 : 0 })
     let failed = try ends.graph.append(.fail(Fail(message: message, results: [type])), [], sources: [source])
     ends.graph.addOutput(failed[0], name: value.name)
     let captured = goes.captures.map(\.value)
