@@ -50,7 +50,7 @@ import Testing
       (3, Tensor(.i32, [4], integers: [-1, 1, 2, 4])), (3, Tensor(.i32, [0], integers: [])),
       (4, Tensor(.i32, [4], integers: [0, 2, 0, 1])), (4, Tensor(.i32, [4], integers: [0, -1, 0, 1])),
       (5, Tensor(floats: [1], [1])),
-    ]) func refuses(index: Int, table: Tensor)
+    ] as [(Int, Tensor)]) func refuses(index: Int, table: Tensor)
   {
     var tables = Self.tables
     tables[index] = table

@@ -239,7 +239,20 @@ def classifiers() -> list[Case]:
             **trees.weights("class", lambda i: [0], kinds["mixed"]),
             **extra,
         )
-    return result + [single]
+    named = Case("tree_classifier_strings", {"x": rows(rng)})
+    for classes in (2, 3):
+        for sides in ("first", "all"):
+            trees = forest(rng)
+            ids = (lambda i: [0]) if sides == "first" else (lambda i: range(classes))
+            named.add(
+                f"{classes}_{sides}",
+                "TreeEnsembleClassifier",
+                2,
+                classlabels_strings=["cat", "", "größer"][:classes],
+                **trees.attributes(),
+                **trees.weights("class", ids, kinds["mixed"]),
+            )
+    return result + [single, named]
 
 
 def ensembles() -> list[Case]:
@@ -346,7 +359,20 @@ def linear() -> list[Case]:
     ties = Case("linear_ties", {"x": rng.integers(-1, 2, (60, 3)).astype(np.float32)}, opset=1)
     ties.add("one", "LinearClassifier", 2, classlabels_ints=[4, 3], coefficients=[1.0, -1.0, 1.0], intercepts=[0.0])
     ties.add("three", "LinearClassifier", 2, classlabels_ints=[4, 3, 2], coefficients=[1.0, 0, 0, 0, 1, 0, 0, 0, 1], intercepts=[0.0] * 3)
-    return result + [ties]
+    named = Case("linear_strings", {"x": x.astype(np.float32)}, opset=1)
+    for classes, targets in ((2, 1), (3, 3)):
+        named.add(
+            f"classifier_{classes}",
+            "LinearClassifier",
+            2,
+            classlabels_strings=["no", "yes", "maybe"][:classes],
+            coefficients=rng.normal(size=5 * targets).tolist(),
+            intercepts=rng.normal(size=targets).tolist(),
+        )
+        unnamed = machine(rng, "RBF", classes, True, "NONE")
+        del unnamed["classlabels_ints"]
+        named.add(f"machine_{classes}", "SVMClassifier", 2, classlabels_strings=["no", "yes", "maybe"][:classes], **unnamed)
+    return result + [ties, named]
 
 
 KERNELS = {

@@ -93,7 +93,7 @@ extension ONNXFault {
       (code, what, why) = ("onnx-opset-missing", "the model imports no operators", "opset_import is empty")
       remedy = export
     case .duplicateOpset(let domain):
-      (code, what) = ("onnx-opset-duplicate", "the model imports one domain twice")
+      (code, what) = ("onnx-opset-duplicate", "the model imports one domain in two versions")
       why = "the domain is \"\(domain.isEmpty ? "ai.onnx" : domain)\""
       remedy = export
     case .opsetVersion(let domain, let version):

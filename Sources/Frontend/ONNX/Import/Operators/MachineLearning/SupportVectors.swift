@@ -78,6 +78,26 @@ enum SupportVectorOperators {
     return try call.emit(.matmul(MatMul()), [x, call.constant(weights, .f32, shape: [rows, columns])])
   }
 
+  /// The kernel function of rows and vectors, times `weights`, [vectors, columns]. A linear kernel needs only the sums of the
+  /// vectors themselves.
+  private static func weighted(
+    _ call: Call, _ x: ImportedValue, _ vectors: Tensor, _ kernel: KernelFunction, _ weights: [Double], columns: Int
+  ) throws -> ImportedValue {
+    guard kernel.kind == .linear else {
+      return try product(call, try kernel.apply(call, x, vectors), weights, columns: columns)
+    }
+    let (count, features) = (vectors.shape[0], vectors.shape[1])
+    let values = vectors.doubles
+    var sums = [Double](repeating: 0, count: features * columns)
+    for vector in 0..<count {
+      for column in 0..<columns where weights[vector * columns + column] != 0 {
+        let weight = weights[vector * columns + column]
+        for feature in 0..<features { sums[feature * columns + column] += weight * values[vector * features + feature] }
+      }
+    }
+    return try product(call, x, sums, columns: columns)
+  }
+
   private static func regressor(_ call: Call) throws -> [ImportedValue?] {
     let x = try call.cast(try call.rows(), to: .f32)
     let (coefficients, rho) = (try call.floats("coefficients") ?? [], try call.floats("rho") ?? [])
@@ -87,8 +107,14 @@ enum SupportVectorOperators {
     _ = try PostTransform(call)
     try call.require(!coefficients.isEmpty && !rho.isEmpty, "it has no coefficients or no rho")
     let kernel = try KernelFunction(call)
-    let values = count > 0 ? try kernel.apply(call, x, try vectors(call, count: count, x)) : x
-    let y = try call.binary(.add, try product(call, values, coefficients, columns: 1), rho[0])
+    var y: ImportedValue
+    if count > 0 {
+      try call.require(coefficients.count == count, "\(coefficients.count) coefficients for \(count) support vectors")
+      y = try weighted(call, x, try vectors(call, count: count, x), kernel, coefficients, columns: 1)
+    } else {
+      y = try product(call, x, coefficients, columns: 1)
+    }
+    y = try call.binary(.add, y, rho[0])
     guard isOneClass else { return [y] }
     return [try call.select(try call.binary(.greater, y, 0), call.scalar(1, .f32), call.scalar(-1, .f32))]
   }
@@ -126,13 +152,13 @@ enum SupportVectorOperators {
       perClass.count == classes && classes > 1 && rho.count >= pairs.count
         && coefficients.count / (classes - 1) >= count && (a.isEmpty || a.count >= pairs.count),
       "\(classes) labels, \(perClass.count) vectors_per_class, \(coefficients.count) coefficients, \(rho.count) rho")
-    guard max(count, classes).multipliedReportingOverflow(by: pairs.count).partialValue < 1 << 26 else {
+    guard let size = Checked.product([max(count, classes), pairs.count]), size < 1 << 26 else {
       throw call.unsupported("\(pairs.count) pairs of classes with \(count) support vectors")
     }
-    let values = try kernel.apply(call, x, try vectors(call, count: count, x))
     let weights = pairWeights(coefficients, perClass, pairs, count: count)
+    let vectors = try vectors(call, count: count, x)
     let decisions = try call.binary(
-      .add, try product(call, values, weights, columns: pairs.count),
+      .add, try weighted(call, x, vectors, kernel, weights, columns: pairs.count),
       call.constant(Array(rho.prefix(pairs.count)), .f32))
     let label = try labels.pick(call, try winner(call, decisions, pairs, classes))
     if !a.isEmpty {
