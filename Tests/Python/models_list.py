@@ -366,7 +366,7 @@ def text() -> list[Model]:
             {"input_ids": ids(n, t, below=30000, low=1), "attention_mask": full(1, n, t, kind=np.int64),
              "token_type_ids": full(0, n, t, kind=np.int64)} for n, t in ((1, 24), (3, 17))]),
         Model("title encoder, int8", traceforge, "traceforge_title_model/data/span/encoder.onnx", "text generation", [
-            span(1, 40, 32000), span(2, 23, 32000)], DYNAMICALLY_QUANTISED),
+            span(1, 40, 32000), span(2, 23, 32000)], 3 * DYNAMICALLY_QUANTISED),
         Model("title decoder, int8", traceforge, "traceforge_title_model/data/span/decoder.onnx", "text generation", [
             {"input_ids": ids(n, u, below=32000), "encoder_hidden_states": noise(n, t, 512, scale=0.2),
              "encoder_attention_mask": full(1, n, t, kind=np.int64)} for n, t, u in ((1, 40, 1), (2, 23, 7))],

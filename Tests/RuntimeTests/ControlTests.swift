@@ -40,6 +40,26 @@ import Testing
     #expect(try session.results()["y"]?.shape == [3])
   }
 
+  /// Ends of slices come from data too, and count from the end; a length that becomes negative is a fault.
+  @Test func sizesFromDataMayBeNegative() throws {
+    let maker = try PlanMaker.withKernels()
+    let n = maker.symbol("n")
+    let k = maker.symbol("k")
+    let x = maker.input("x", .f32, [n])
+    let end = maker.input("end", .i64, [1])
+    let y = maker.temporary("y", .f32, [n + k], dynamic: true)
+    maker.output("y", y)
+    let plan = try maker.plan([
+      maker.instruction(.bindSymbols([1]), [end], []),
+      maker.instruction(maker.kernel("scale", sizes: [2], range: n + k), [x], [y]),
+    ])
+    let session = try Session(plan: plan)
+    let x3 = Tensor(floats: [1, 2, 3], [3])
+    #expect(try session.run(["x": x3, "end": Tensor(.i64, [1], integers: [-1])])["y"]?.floats == [2, 4])
+    #expect(throws: RuntimeError.self) { try session.run(["x": x3, "end": Tensor(.i64, [1], integers: [-4])]) }
+    #expect(try session.run(["x": x3, "end": Tensor(.i64, [1], integers: [0])])["y"]?.floats == [2, 4, 6])
+  }
+
   @Test func memoryLimitInTheMiddleOfARun() throws {
     let session = try Session(plan: try positivePlan(), options: SessionOptions(memoryLimit: 8192))
     #expect(throws: RuntimeError.self) {

@@ -147,16 +147,13 @@ extension Session {
         width == 8
         ? Int(base.load(fromByteOffset: index * 8, as: Int64.self))
         : Int(base.load(fromByteOffset: index * 4, as: Int32.self))
-      try define(symbol, number, instruction, &changed)
+      define(symbol, number, &changed)
     }
     try enter(stage: schedule.stageOfPosition[position], changed: changed)
   }
 
-  private func define(_ symbol: SymbolID, _ value: Int, _ instruction: Instruction, _ changed: inout Bool) throws {
-    guard value >= 0 else {
-      throw RuntimeError.negativeSize(
-        expression: entryPoint.symbols[symbol], value: value, node: instruction.place)
-    }
+  /// Values that come from data may be negative; where one becomes a length, that is a fault of the length.
+  private func define(_ symbol: SymbolID, _ value: Int, _ changed: inout Bool) {
     if symbolValues[symbol] != value {
       symbolValues[symbol] = value
       changed = true
@@ -182,7 +179,7 @@ extension Session {
         guard shape.indices.contains(define.axis) else {
           throw RuntimeError.unsupportedPlan(reason: "\(instruction.place) defines a size by an axis that is not there")
         }
-        try self.define(define.symbol, requireSize(shape[define.axis], instruction.place), instruction, &changed)
+        self.define(define.symbol, try requireSize(shape[define.axis], instruction.place), &changed)
       }
       try enter(stage: end.stage, changed: changed)
     }
@@ -221,7 +218,7 @@ extension Session {
         guard tensors.indices.contains(define.result), tensors[define.result].shape.indices.contains(define.axis) else {
           throw RuntimeError.unsupportedPlan(reason: "\(instruction.place) defines a size by an axis that is not there")
         }
-        try self.define(define.symbol, tensors[define.result].shape[define.axis], instruction, &changed)
+        self.define(define.symbol, tensors[define.result].shape[define.axis], &changed)
       }
       try enter(stage: schedule.stageOfPosition[position], changed: changed)
     }
