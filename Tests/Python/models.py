@@ -16,8 +16,10 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 import zipfile
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -91,8 +93,29 @@ def nodes(graph: onnx.GraphProto) -> int:
 # Comparison.
 
 
-def error(mine: np.ndarray, theirs: np.ndarray) -> float:
-    """The largest error, relative to the largest magnitude of the reference."""
+def read_output(folder: Path, name: str, is_sequence: bool) -> np.ndarray | list:
+    """An output that `swage run` wrote: NAME.npy, or NAME.pb with the sequence that a ZipMap gives."""
+    if not is_sequence:
+        return np.load(differential.output_file(folder, name))
+    for path in (folder / f"{name}.pb", folder / f"{name.replace('/', '_')}.pb"):
+        if path.exists():
+            sequence = onnx.SequenceProto()
+            sequence.ParseFromString(path.read_bytes())
+            return onnx.numpy_helper.to_list(sequence)
+    raise Failure(f"output {name} is missing")
+
+
+def error(mine: np.ndarray | list, theirs: np.ndarray | list) -> float:
+    """The largest error, relative to the largest magnitude of the reference. Maps stand for their values in the order of keys."""
+    if isinstance(theirs, list):
+        if len(mine) != len(theirs):
+            raise Failure(f"has {len(mine)} elements, should have {len(theirs)}")
+        return max((error(a, b) for a, b in zip(mine, theirs, strict=True)), default=0.0)
+    if isinstance(theirs, dict):
+        if sorted(mine) != sorted(theirs):
+            raise Failure(f"has keys {sorted(mine)[:8]}, should have {sorted(theirs)[:8]}")
+        rows = [np.array([np.asarray(value[key]).reshape(()) for key in sorted(theirs)], np.float64) for value in (mine, theirs)]
+        return error(*rows)
     if mine.shape != theirs.shape or mine.dtype != theirs.dtype:
         raise Failure(f"is {mine.dtype}{list(mine.shape)}, should be {theirs.dtype}{list(theirs.shape)}")
     if theirs.dtype.kind not in "fc":
@@ -168,16 +191,30 @@ def answers(model: models_list.Model, path: Path) -> tuple[list[str], list[dict]
         raise Failure(f"onnxruntime: {str(failure).splitlines()[0][:300]}") from None
 
 
+@dataclass
+class Compiled:
+    """The plan of one model, as compare.measure asks for it."""
+
+    binary: str
+    path: Path
+    seconds: float
+
+    def plan(self, timed: compare.Timed) -> tuple[Path, float]:
+        return self.path, self.seconds
+
+
 def check(binary: str, model: models_list.Model, path: Path, folder: Path) -> dict:
-    """Compiles and runs a model. The largest error, and the inputs of the first run."""
+    """Compiles and runs a model. The largest error, the inputs of the first run, and the plan."""
     names, inputs, expected = answers(model, path)
     plan = folder / "model.plan"
+    start = time.perf_counter()
     differential.swage(binary, ["compile", str(path), "-o", str(plan), "-q", *model.flags], differential.COMPILE_SECONDS)
+    compiled = Compiled(binary, plan, time.perf_counter() - start)
     worst = 0.0
     for values, theirs in zip(inputs, expected, strict=True):
-        ours = differential.call_swage(binary, plan, values, names, folder / "run")
+        differential.call_swage(binary, plan, values, [], folder / "run")
         for name, reference in zip(names, theirs, strict=True):
-            mine, reference = ours[name], np.asarray(reference)
+            mine = read_output(folder / "run" / "out", name, isinstance(reference, list))
             try:
                 if model.ranked is not None and mine.shape == reference.shape:
                     worst = max(worst, error(mine[..., model.ranked], reference[..., model.ranked]))
@@ -189,12 +226,12 @@ def check(binary: str, model: models_list.Model, path: Path, folder: Path) -> di
                 raise Failure(f"output {name} for {sizes[:60]}: {failure}") from None
     if worst > model.tolerance:
         raise Failure(f"error {worst:.1e}")
-    return {"error": worst, "inputs": inputs[0]}
+    return {"error": worst, "inputs": inputs[0], "compiled": compiled}
 
 
 # The page.
 
-HEADER = ["model", "kind", "package", "licence", "nodes", "result", "largest error", "swage ms", "onnxruntime ms", "ratio"]
+HEADER = ["model", "kind", "package", "licence", "nodes", "result", "largest error", "compile s", "swage ms", "onnxruntime ms", "ratio"]
 
 
 def cells(row: dict) -> list[str]:
@@ -203,8 +240,8 @@ def cells(row: dict) -> list[str]:
         times = [f"{row['times'][key]:.{digits}f}" for key, digits in (("swage_ms", 3), ("onnxruntime_ms", 3), ("ratio", 2))]
     result = row.get("failure", "agrees")
     model = row["model"]
-    shown = f"{row['error']:.0e}" if "error" in row else ""
-    return [model.name, model.kind, model.package.pin, model.package.licence, str(row.get("nodes", "")), result, shown, *times]
+    numbers = [str(row.get("nodes", "")), f"{row['error']:.0e}" if "error" in row else "", f"{row['compile']:.1f}" if "error" in row else ""]
+    return [model.name, model.kind, model.package.pin, model.package.licence, numbers[0], result, *numbers[1:], *times]
 
 
 def page(rows: list[dict], facts: dict) -> str:
@@ -222,7 +259,7 @@ Ratio: time of swage over time of onnxruntime, both with {facts["threads"]} thre
 {facts["cpu"]}, {facts["cores"]} cores; swage {facts["swage"]}; load average {facts["load_before"]:.1f} before, {facts["load_after"]:.1f} after.
 
 """
-    text += "| " + " | ".join(HEADER) + " |\n|" + "---|" * 4 + "---:|---|" + "---:|" * 4 + "\n"
+    text += "| " + " | ".join(HEADER) + " |\n|" + "---|" * 4 + "---:|---|" + "---:|" * 5 + "\n"
     for row in rows:
         text += "| " + " | ".join(re.sub(r"[|\n]", " ", cell) for cell in cells(row)) + " |\n"
     return text
@@ -259,10 +296,10 @@ def main() -> int:
                 path = extract(model, arguments.cache)
                 row["nodes"] = nodes(onnx.load(path, load_external_data=False).graph)
                 found = check(binary, model, path, folder)
-                row["error"] = found["error"]
+                row["error"], row["compile"] = found["error"], found["compiled"].seconds
                 if not arguments.no_times:
                     timed = compare.Timed(model.name, path, found["inputs"], model.flags)
-                    row["times"] = compare.measure(timed, compare.Plans(binary, folder, False), 0, arguments.rounds, folder)
+                    row["times"] = compare.measure(timed, found["compiled"], 0, arguments.rounds, folder)
             except (Failure, compare.Failure, OSError, ValueError, KeyError) as failure:
                 row["failure"] = str(failure) or type(failure).__name__
         shown = cells(row)
