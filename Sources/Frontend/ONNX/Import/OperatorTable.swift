@@ -11,7 +11,10 @@ enum OperatorTable {
     LossOperators.table, RandomOperators.table, StateOperators.table,
   ])
 
-  private static let microsoft: [String: Handler] = merged([ContributedOperators.table, ContributedQuantization.table])
+  private static let microsoft: [String: Handler] = merged([
+    ContributedOperators.table, ContributedLinear.table, ContributedNormalization.table, ContributedAttention.table,
+    ContributedRotary.table, ContributedGroupQuery.table, ContributedQuantization.table,
+  ])
 
   private static let machineLearning: [String: Handler] = merged(MachineLearningOperators.tables)
 

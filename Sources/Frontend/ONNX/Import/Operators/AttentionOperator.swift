@@ -170,10 +170,19 @@ enum AttentionOperators {
     func perHead(_ value: ImportedValue) throws -> ImportedValue {
       try call.reshape(value, [value.type.shape[0], 1, value.type.shape[1], value.type.shape[2]])
     }
-    (cosine, sine) = (try perHead(cosine), try perHead(sine))
+    let y = try rotate(
+      call, x, try perHead(cosine), try perHead(sine), count: try call.int("rotary_embedding_dim", default: 0),
+      isInterleaved: try call.flag("interleaved"))
+    return [isFlat ? try joinHeads(call, y) : y]
+  }
+
+  /// Turns pairs of the first `count` columns (0: all) of `[batch, heads, length, size]` by angles whose cosines and
+  /// sines are `[batch or 1, 1, length, count / 2]`. Pairs are columns side by side, or halves of the columns.
+  static func rotate(
+    _ call: Call, _ x: ImportedValue, _ cosine: ImportedValue, _ sine: ImportedValue, count: Int, isInterleaved: Bool
+  ) throws -> ImportedValue {
     let width = x.type.shape[3]
-    let given = try call.int("rotary_embedding_dim", default: 0)
-    let rotated = given == 0 ? width : Dim(given)
+    let rotated = count == 0 ? width : Dim(count)
     func columns(_ value: ImportedValue, _ start: Dim, _ count: Dim, step: Int = 1) throws -> ImportedValue {
       var (starts, sizes) = ([Dim](repeating: 0, count: 4), value.type.shape)
       (starts[3], sizes[3]) = (start, count)
@@ -182,7 +191,6 @@ enum AttentionOperators {
     }
     let turning = try columns(x, 0, rotated)
     let half = rotated.floorDivided(by: 2)
-    let isInterleaved = try call.flag("interleaved")
     let a = try columns(turning, 0, half, step: isInterleaved ? 2 : 1)
     let b = try columns(turning, isInterleaved ? 1 : half, half, step: isInterleaved ? 2 : 1)
     let real = try call.binary(.sub, try call.binary(.mul, a, cosine), try call.binary(.mul, b, sine))
@@ -199,6 +207,6 @@ enum AttentionOperators {
     if rotated != width {
       y = try call.emit(.concat(Concat(axis: 3)), [y, try columns(x, rotated, width - rotated)])
     }
-    return [isFlat ? try joinHeads(call, y) : y]
+    return y
   }
 }

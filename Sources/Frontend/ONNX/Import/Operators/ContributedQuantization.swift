@@ -68,9 +68,9 @@ enum ContributedQuantization {
   }
 
   /// The exact product of integers times the scales, plus a bias.
-  private static func scaled(
-    _ call: Call, _ a: ImportedValue, _ b: ImportedValue, _ zeroA: ImportedValue?, _ zeroB: ImportedValue?,
-    _ scaleA: ImportedValue, _ scaleB: ImportedValue, _ bias: ImportedValue?
+  static func scaledProduct(
+    _ call: Call, _ a: ImportedValue, _ b: ImportedValue, zeroA: ImportedValue?, zeroB: ImportedValue?,
+    scaleA: ImportedValue, scaleB: ImportedValue, bias: ImportedValue?
   ) throws -> ImportedValue {
     let sum = try QuantizationOperators.integerMatmul(call, a, b, zeroA, zeroB)
     let scale = try call.binary(.mul, scaleA, scaleB)
@@ -81,16 +81,17 @@ enum ContributedQuantization {
   private static func dynamicMatmul(_ call: Call) throws -> [ImportedValue?] {
     let a = try QuantizationOperators.dynamic(call, try call.input(0))
     return [
-      try scaled(
-        call, a.value, try call.input(1), a.zero, call.optional(3), a.scale, try call.input(2), call.optional(4))
+      try scaledProduct(
+        call, a.value, try call.input(1), zeroA: a.zero, zeroB: call.optional(3), scaleA: a.scale,
+        scaleB: try call.input(2), bias: call.optional(4))
     ]
   }
 
   private static func matmulToFloat(_ call: Call) throws -> [ImportedValue?] {
     [
-      try scaled(
-        call, try call.input(0), try call.input(1), call.optional(4), call.optional(5), try call.input(2),
-        try call.input(3), call.optional(6))
+      try scaledProduct(
+        call, try call.input(0), try call.input(1), zeroA: call.optional(4), zeroB: call.optional(5),
+        scaleA: try call.input(2), scaleB: try call.input(3), bias: call.optional(6))
     ]
   }
 

@@ -131,7 +131,18 @@ enum NormalizationOperators {
     let axis = try call.axis(try call.int("axis", default: -1), rank: x.type.rank)
     let scale = try parameter(call, call.optional(1), x.type, axis: axis)
     let op = LayerNorm(axis: axis, epsilon: try call.float("epsilon", default: 1e-5), isRMS: true)
-    return [try call.emit(.layerNorm(op), [x, scale])]
+    let y = try call.emit(.layerNorm(op), [x, scale])
+    guard call.wants(output: 1) else { return [y] }
+    return [y, try inverseRootMeanSquare(call, x, axes: Array(axis..<x.type.rank), op.epsilon)]
+  }
+
+  /// 1 / √(mean of squares + epsilon) along axes, in single precision.
+  static func inverseRootMeanSquare(_ call: Call, _ x: ImportedValue, axes: [Int], _ epsilon: Double) throws
+    -> ImportedValue
+  {
+    let wide = x.type.elementType == .f64 ? x : try call.cast(x, to: .f32)
+    let mean = try call.reduce(.mean, try call.unary(.square, wide), axes: axes, keeps: true)
+    return try call.unary(.rsqrt, try call.unary(.linear, mean, beta: epsilon))
   }
 
   /// The mean of squares over a window of channels is an average that counts the padding.
