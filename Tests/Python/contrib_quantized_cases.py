@@ -1,2 +1,196 @@
+"""Cases of quantised operators, of com.microsoft and ai.onnx, for contrib.py. Integers are equal to onnxruntime's.
+
+Weights of 8 bits with a sign stay within -64…64 beside unsigned inputs: AVX2 without VNNI saturates sums of two products at 16 bits,
+and onnxruntime's result then depends on the machine. swage's is the exact sum.
+"""
+
+import numpy as np
+
+from contrib_case import Constant, Suite, floats, integers
+
+
+def f32(*values):
+    return np.array(values if len(values) > 1 else values[0], np.float32)
+
+
+def quantized(rng, kind, *shape, small=False):
+    info = np.iinfo(kind)
+    low, high = (-64, 64) if small and info.min < 0 else (info.min, info.max)
+    return integers(rng, low, high, *shape, dtype=kind)
+
+
+NAMES = {np.uint8: "u8", np.int8: "s8"}
+TYPES = {np.uint8: 2, np.int8: 3}
+
+
+def elementwise(s: Suite) -> None:
+    rng = np.random.default_rng(11)
+    for kind in (np.uint8, np.int8):
+        name, types = NAMES[kind], [TYPES[kind]]
+        point = lambda v: np.array(v if kind is np.uint8 else v - 128, kind)
+        a = np.arange(256, dtype=np.int64).astype(kind).repeat(64).reshape(64, 256)
+        b = quantized(rng, kind, 64, 256)
+        for index in range(6):
+            sa, sb, sc = (f32(v) for v in rng.random(3) * 0.1 + 0.001)
+            za, zb, zc = (point(v) for v in integers(rng, 0, 255, 3))
+            s.add(f"QLinearAdd_{name}_{index}", "QLinearAdd", [a, sa, za, b, sb, zb, sc, zc], types=types)
+            s.add(f"QLinearMul_{name}_{index}", "QLinearMul", [a, sa, za, b, sb, zb, f32(sc / 8), zc], types=types)
+            s.add(f"QLinearLeakyRelu_{name}_{index}", "QLinearLeakyRelu", [a, sa, za, sb, zb], {"alpha": float(rng.random())}, types=types)
+            s.add(f"QLinearSigmoid_{name}_{index}", "QLinearSigmoid", [a, sa, za, f32(1 / 256), point(0)], types=types)
+            s.add(f"QLinearConcat_{name}_{index}", "QLinearConcat", [sa, za, a, sb, zb, b, sc, zc], {"axis": 1}, types=types)
+            s.add(f"QLinearWhere_{name}_{index}", "QLinearWhere", [rng.random((64, 1)) < 0.5, a, sa, za, b, sb, zb, sc, zc], types=types)
+            x = quantized(rng, kind, 2, 3, 7, 9)
+            for last in (0, 1):
+                s.add(f"QLinearGlobalAveragePool_{name}_{index}_{last}", "QLinearGlobalAveragePool", [x, sa, za, f32(sa / 4), zb], {"channels_last": last}, types=types)
+                s.add(f"QLinearAveragePool_{name}_{index}_{last}", "QLinearAveragePool", [x, sa, za, f32(sa * 0.9), zb],
+                      {"channels_last": last, "kernel_shape": [3, 2], "strides": [2, 1], "pads": [1, 0, 1, 1], "count_include_pad": index % 2}, types=types)
+            s.add(f"QLinearSoftmax_{name}_{index}", "QLinearSoftmax", [quantized(rng, kind, 5, 33), sa, za, f32(1 / 256), np.zeros((), kind)],
+                  {"axis": -1, "opset": 13}, types=types)
+        s.add(f"QLinearAdd_scalar_{name}", "QLinearAdd", [a, f32(0.02), point(3), b[0, :1], f32(0.01), point(200), f32(0.03), point(100)], types=types)
+        s.add(f"QLinearAdd_constant_{name}", "QLinearAdd", [a, *map(Constant, (f32(0.02), point(3), b, f32(0.01), point(200), f32(0.03), point(100)))], types=types, symbolic=("x0",))
+        s.add(f"QLinearSoftmax_axis_{name}", "QLinearSoftmax", [quantized(rng, kind, 3, 7, 4), f32(0.05), point(7), f32(1 / 256), np.zeros((), kind)], {"axis": 1, "opset": 13}, types=types)
+        s.add(f"QLinearSoftmax_old_{name}", "QLinearSoftmax", [quantized(rng, kind, 3, 7, 4), f32(0.05), point(7), f32(1 / 256), np.zeros((), kind)], {"axis": 1, "opset": 12}, types=types)
+    mean = np.array([[1, 2, 4], [10, 20, 30]], np.uint8)
+    s.add("QLinearReduceMean", "QLinearReduceMean", [mean, f32(0.5), np.zeros((), np.uint8), f32(0.25), np.zeros((), np.uint8)],
+          {"axes": [1], "keepdims": 0}, types=[2], expected=[np.array([5, 40], np.uint8)])
+    s.add("MulInteger", "MulInteger", [mean, np.array(1, np.uint8), mean, np.array(3, np.uint8)], types=[6],
+          expected=[(mean.astype(np.int32) - 1) * (mean.astype(np.int32) - 3)])
+    s.add("ReduceSumInteger", "ReduceSumInteger", [mean], {"axes": [0], "keepdims": 1}, types=[12], expected=[mean.sum(0, keepdims=True).astype(np.uint32)])
+
+
+def linear_quantization(s: Suite) -> None:
+    rng = np.random.default_rng(12)
+    x = floats(rng, 3, 40, scale=4)
+    for kind, element in ((np.uint8, 2), (np.int8, 3), (np.uint16, 4), (np.int16, 5)):
+        name, wide = np.dtype(kind).name, np.iinfo(kind).bits == 16
+        scale = 1e-4 if wide else 0.03
+        zero = np.array(1000 if wide else 7, kind)
+        for domain in ("com.microsoft", ""):
+            tag = f"{name}_{domain or 'onnx'}"
+            s.add(f"Quantize_{tag}", "QuantizeLinear", [x, f32(scale), zero], types=[element], domain=domain)
+            s.add(f"Quantize_axis_{tag}", "QuantizeLinear", [x, f32(*(scale * (1 + np.arange(3)))), np.array([1, 2, 3], kind)], {"axis": 0}, types=[element], domain=domain)
+            q = quantized(rng, kind, 3, 40)
+            s.add(f"Dequantize_{tag}", "DequantizeLinear", [q, f32(scale), zero], domain=domain)
+            s.add(f"Dequantize_axis_{tag}", "DequantizeLinear", [q, f32(*(scale * (1 + np.arange(3)))), np.array([1, 2, 3], kind)], {"axis": 0}, domain=domain)
+    s.add("Dequantize_i32", "DequantizeLinear", [integers(rng, -(2**24), 2**24, 5, 6), f32(1e-3), np.zeros((), np.int32)])
+    # Halves round to even, before the zero point is added.
+    ties = (np.arange(-20, 20, dtype=np.float32) + np.float32(0.5)) * np.float32(0.25)
+    for kind, element in ((np.uint8, 2), (np.int8, 3)):
+        s.add(f"Quantize_ties_{NAMES[kind]}", "QuantizeLinear", [ties, f32(0.25), np.array(21, kind)], types=[element], domain="")
+    special = np.array([np.inf, -np.inf, 1e30, -1e30, -0.0, 1e-40], np.float32)
+    s.add("Quantize_special", "QuantizeLinear", [special, f32(0.5), np.array(3, np.uint8)], types=[2], domain="")
+    for name, value in {"normal": x, "zeros": np.zeros((2, 3), np.float32), "positive": np.abs(x), "negative": -np.abs(x), "one": f32(2.5).reshape(1)}.items():
+        s.add(f"DynamicQuantize_{name}", "DynamicQuantizeLinear", [value], outputs=3, types=[2, 1, 2], domain="")
+
+
+def products(s: Suite) -> None:
+    rng = np.random.default_rng(13)
+    pairs = [(np.uint8, np.uint8), (np.uint8, np.int8), (np.int8, np.int8)]
+    for ta, tb in pairs:
+        name = NAMES[ta] + NAMES[tb]
+        point = lambda kind, v: np.array(v if kind is np.uint8 else v - 128, kind)
+        a, b = quantized(rng, ta, 7, 30), quantized(rng, tb, 30, 9, small=True)
+        za, zb = point(ta, 113), np.array(3, tb)
+        columns = quantized(rng, tb, 9, small=True)
+        scales = (rng.random(9) * 0.02 + 0.001).astype(np.float32)
+        s.add(f"MatMulInteger_{name}", "MatMulInteger", [a, b, za, zb], types=[6], domain="")
+        s.add(f"MatMulInteger_plain_{name}", "MatMulInteger", [a, b], types=[6], domain="")
+        s.add(f"MatMulInteger_columns_{name}", "MatMulInteger", [a, b, za, columns], types=[6], domain="")
+        s.add(f"MatMulInteger_batch_{name}", "MatMulInteger", [quantized(rng, ta, 2, 3, 5, 30), Constant(b), za, zb], types=[6], domain="")
+        s.add(f"MatMulIntegerToFloat_{name}", "MatMulIntegerToFloat", [a, b, f32(0.02), f32(0.01), za, zb, floats(rng, 9)])
+        s.add(f"MatMulIntegerToFloat_columns_{name}", "MatMulIntegerToFloat", [a, Constant(b), f32(0.02), Constant(scales), za, Constant(columns)])
+        for index in range(4):
+            sa, sb, sy = (f32(v) for v in rng.random(3) * 0.02 + 0.002)
+            zy = point(ta, int(rng.integers(0, 255)))
+            sy = f32(sy * 40)
+            s.add(f"QLinearMatMul_{name}_{index}", "QLinearMatMul", [a, sa, za, b, sb, zb, sy, zy], types=[TYPES[ta]], domain="")
+            s.add(f"QLinearMatMul_columns_{name}_{index}", "QLinearMatMul", [a, sa, za, b, scales, np.zeros(9, tb) + tb(2), sy, zy], types=[TYPES[ta]], domain="")
+            bias = integers(rng, -5000, 5000, 9)
+            s.add(f"QGemm_{name}_{index}", "QGemm", [a, sa, za, b, sb, zb, bias, sy, zy], {"alpha": 0.75}, types=[TYPES[ta]])
+            s.add(f"QGemm_columns_{name}_{index}", "QGemm", [a, sa, za, np.ascontiguousarray(b.T), scales, np.zeros(9, tb), bias, sy, zy], {"transB": 1}, types=[TYPES[ta]])
+            s.add(f"QGemm_float_{name}_{index}", "QGemm", [np.ascontiguousarray(a.T), sa, za, b, sb, zb, bias], {"transA": 1})
+            x = quantized(rng, ta, 2, 6, 9, 8)
+            for group in (1, 2):
+                w = quantized(rng, tb, 8, 6 // group, 3, 3, small=True)
+                wb = integers(rng, -3000, 3000, 8)
+                base = {"group": group, "pads": [1, 1, 0, 2], "strides": [2, 1]}
+                zw = np.array(0 if tb is np.int8 else 90, tb)
+                s.add(f"QLinearConv_{name}_{index}_{group}", "QLinearConv", [x, sa, za, Constant(w), sb, Constant(zw), sy, zy, Constant(wb)], base, types=[TYPES[ta]], domain="")
+                per = (rng.random(8) * 0.02 + 0.001).astype(np.float32)
+                s.add(f"QLinearConv_channels_{name}_{index}_{group}", "QLinearConv",
+                      [x, sa, za, Constant(w), Constant(per), Constant(np.full(8, zw)), sy, zy, Constant(wb)], base, types=[TYPES[ta]], domain="")
+                last = np.ascontiguousarray(np.moveaxis(x, 1, -1))
+                s.add(f"QLinearConv_last_{name}_{index}_{group}", "QLinearConv", [last, sa, za, Constant(w), sb, Constant(zw), sy, zy, Constant(wb)],
+                      base | {"channels_last": 1}, types=[TYPES[ta]])
+        if ta is np.uint8:
+            s.add(f"ConvInteger_{name}", "ConvInteger", [quantized(rng, ta, 1, 3, 6, 6), quantized(rng, tb, 4, 3, 3, 3, small=True), za, np.zeros((), tb)], {"pads": [1] * 4}, types=[6], domain="")
+            x = floats(rng, 4, 30)
+            s.add(f"DynamicQuantizeMatMul_{name}", "DynamicQuantizeMatMul", [x, b, f32(0.01), zb, floats(rng, 9)])
+            s.add(f"DynamicQuantizeMatMul_columns_{name}", "DynamicQuantizeMatMul", [x, Constant(b), Constant(scales), Constant(columns)])
+            w, r = quantized(rng, tb, 2, 5, 16, small=True), quantized(rng, tb, 2, 4, 16, small=True)
+            zero = np.full(2, 0 if tb is np.int8 else 128, tb)
+            # onnxruntime rounds inputs and states to eight bits; swage does not.
+            s.add(f"DynamicQuantizeLSTM_{name}", "DynamicQuantizeLSTM",
+                  [floats(rng, 6, 2, 5), Constant(w), Constant(r), floats(rng, 2, 32), None, None, None, None, f32(0.01, 0.012), zero, f32(0.008, 0.011), zero],
+                  {"hidden_size": 4, "direction": "bidirectional"}, outputs=3, rtol=2e-2, atol=2e-2)
+    s.add("MatMulInteger16", "MatMulInteger16", [integers(rng, -3000, 3000, 4, 9, dtype=np.int16), integers(rng, -3000, 3000, 9, 5, dtype=np.int16)], types=[6])
+    # Sums beyond 2^24, which floats do not hold.
+    s.add("MatMulInteger_long", "MatMulInteger", [np.full((2, 4000), 255, np.uint8), np.full((4000, 3), 255, np.uint8)], types=[6], domain="")
+    x, w, bias = quantized(rng, np.uint8, 2, 4, 6), quantized(rng, np.int8, 6, 24, small=True), floats(rng, 24)
+    for name, more in {"plain": [], "mask": [np.array([3, 2], np.int32), np.array(120, np.uint8), np.zeros((), np.int8)],
+                       "past": [None, np.array(120, np.uint8), np.zeros((), np.int8), floats(rng, 2, 2, 2, 3, 4)]}.items():
+        s.add(f"QAttention_{name}", "QAttention", [x, w, bias, f32(0.01), f32(0.01), *more], {"num_heads": 2, "unidirectional": 1 if name == "past" else 0},
+              outputs=2 if name == "past" else 1)
+    s.add("QAttention_columns", "QAttention", [x, Constant(w), bias, f32(0.01), Constant((rng.random(24) * 0.02).astype(np.float32)), None, np.array(120, np.uint8), Constant(np.zeros(24, np.int8))], {"num_heads": 2})
+    tables = [quantized(rng, np.uint8, n, 8) for n in (10, 7, 2)] + [quantized(rng, np.uint8, 8), quantized(rng, np.uint8, 8)]
+    points = [np.array(v, np.uint8) for v in (120, 130, 128, 0, 110)]
+    scales = [f32(v) for v in (0.02, 0.01, 0.03, 0.005, 0.004)]
+    s.add("QEmbedLayerNormalization", "QEmbedLayerNormalization",
+          [integers(rng, 0, 9, 2, 5), integers(rng, 0, 1, 2, 5), *tables, np.array([[1, 1, 0, 0, 0], [1, 1, 1, 1, 1]], np.int32), *scales, *points], outputs=2, types=[1, 6])
+
+
+def blocks(s: Suite) -> None:
+    rng = np.random.default_rng(14)
+    for bits in (2, 4, 8):
+        for k, block in ((64, 32), (80, 32), (48, 16)):
+            n, count = 6, -(-k // block)
+            b = integers(rng, 0, 255, n, count, block * bits // 8, dtype=np.uint8)
+            scales = (rng.random((n, count)) * 0.1).astype(np.float32)
+            packed = integers(rng, 0, 255, n, -(-count * bits // 8), dtype=np.uint8)
+            base = {"K": k, "N": n, "bits": bits, "block_size": block}
+            x = floats(rng, 2, 3, k)
+            tag = f"{bits}_{k}_{block}"
+            s.add(f"MatMulNBits_{tag}", "MatMulNBits", [x, Constant(b), Constant(scales)], base, rtol=1e-3, atol=1e-3)
+            s.add(f"MatMulNBits_zero_{tag}", "MatMulNBits", [x, Constant(b), Constant(scales), Constant(packed)], base, rtol=1e-3, atol=1e-3)
+            s.add(f"MatMulNBits_inputs_{tag}", "MatMulNBits", [x, b, scales, packed], base, rtol=1e-3, atol=1e-3)
+            if bits == 4:
+                s.add(f"MatMulNBits_float_{tag}", "MatMulNBits", [x, Constant(b), Constant(scales), Constant((rng.random((n, count)) * 15).astype(np.float32))], base, rtol=1e-3, atol=1e-3)
+                s.add(f"MatMulNBits_bias_{tag}", "MatMulNBits", [x, Constant(b), Constant(scales), Constant(packed), None, Constant(floats(rng, n))], base, rtol=1e-3, atol=1e-3)
+                s.add(f"MatMulNBits_flat_{tag}", "MatMulNBits", [x, Constant(b), Constant(scales.reshape(-1)), Constant(packed.reshape(-1))], base | {"accuracy_level": 1}, rtol=1e-3, atol=1e-3)
+    k, n, block = 64, 6, 32
+    b, scales = integers(rng, 0, 255, n, 2, 16, dtype=np.uint8), (rng.random((n, 2)) * 0.1).astype(np.float32)
+    groups = integers(rng, 0, 1, k)
+    s.add("MatMulNBits_g_idx", "MatMulNBits", [floats(rng, 3, k), Constant(b), Constant(scales), None, Constant(groups)], {"K": k, "N": n, "bits": 4, "block_size": block}, rtol=1e-3, atol=1e-3)
+    for kind in (0, 1):
+        for k, block in ((64, 32), (48, 64)):
+            b = integers(rng, 0, 255, n * k // 2, dtype=np.uint8)
+            s.add(f"MatMulBnb4_{kind}_{k}", "MatMulBnb4", [floats(rng, 2, 3, k), Constant(b), Constant(rng.random(-(-n * k // block)).astype(np.float32))],
+                  {"K": k, "N": n, "block_size": block, "quant_type": kind}, rtol=1e-3, atol=1e-3)
+    ids = np.array([[0, 5, -1], [3, 3, 2]], np.int64)
+    for bits in (2, 4, 8):
+        data = integers(rng, 0, 255, 6, 64 * bits // 8, dtype=np.uint8)
+        scales = rng.random((6, 4)).astype(np.float32)
+        zero = integers(rng, 0, 255, 6, 4 * bits // 8, dtype=np.uint8)
+        base = {"gather_axis": 0, "quantize_axis": 1, "block_size": 16, "bits": bits}
+        s.add(f"GatherBlockQuantized_{bits}", "GatherBlockQuantized", [Constant(data), ids, Constant(scales)], base)
+        s.add(f"GatherBlockQuantized_zero_{bits}", "GatherBlockQuantized", [Constant(data), ids.astype(np.int32), Constant(scales), Constant(zero)], base)
+
+
+FAMILIES = [elementwise, linear_quantization, products, blocks]
+
+
 def cases(chosen):
-    return []
+    suite = Suite(chosen)
+    for family in FAMILIES:
+        family(suite)
+    return suite.cases

@@ -14,6 +14,7 @@ enum OperatorTable {
   private static let microsoft: [String: Handler] = merged([
     ContributedOperators.table, ContributedLinear.table, ContributedNormalization.table, ContributedAttention.table,
     ContributedRotary.table, ContributedGroupQuery.table, ContributedQuantization.table,
+    ContributedQuantizedProducts.table, ContributedBlockQuantization.table,
   ])
 
   private static let machineLearning: [String: Handler] = merged(MachineLearningOperators.tables)

@@ -183,7 +183,7 @@ enum ContributedAttention {
   private static func quantized(_ call: Call) throws -> [ImportedValue?] {
     let (x, w) = (try call.input(0), try call.input(1))
     try call.require(x.type.rank == 3 && w.type.rank == 2, "attention of \(x.type) with weights \(w.type)")
-    let projected = try ContributedQuantization.scaledProduct(
+    let projected = try ContributedQuantizedProducts.scaled(
       call, x, w, zeroA: call.optional(6), zeroB: call.optional(7), scaleA: try call.input(3),
       scaleB: try call.input(4), bias: try call.input(2))
     return try selfAttention(

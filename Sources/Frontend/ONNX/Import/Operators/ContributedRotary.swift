@@ -60,7 +60,8 @@ enum ContributedRotary {
   private static func sections(_ call: Call) throws -> [ImportedValue?] {
     let (positions, cosine, sine) = (try call.input(1), try call.input(2), try call.input(3))
     let (x, count) = try heads(call, cache: cosine)
-    guard let sizes = try call.ints("mrope_section"), sizes.count == 3, sizes.allSatisfy({ (0...(1 << 16)).contains($0) })
+    guard let sizes = try call.ints("mrope_section"), sizes.count == 3,
+      sizes.allSatisfy({ (0...(1 << 16)).contains($0) })
     else { throw NodeFault.invalid("mrope_section is missing, or has not three sizes") }
     let shape = positions.type.shape
     try call.require(shape.count == 3 && shape[0] == 3, "the positions are \(positions.type)")
@@ -78,7 +79,8 @@ enum ContributedRotary {
     }
     // Index [batch, length, half] of positions, then elements of the caches by row and column.
     let picked = try call.emit(
-      .gather(Gather(axis: 0)), [try call.cast(positions, to: .i64), call.constant(Tensor(.i64, [half], integers: streams))])
+      .gather(Gather(axis: 0)),
+      [try call.cast(positions, to: .i64), call.constant(Tensor(.i64, [half], integers: streams))])
     let rows = try call.transpose(picked, [1, 2, 0])
     let width = ContributedCache.number(call, cosine.type.shape[1])
     let column = try call.counting(Dim(half))

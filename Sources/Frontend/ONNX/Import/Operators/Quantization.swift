@@ -59,7 +59,11 @@ enum QuantizationOperators {
     let axes = Array(0..<x.type.rank)
     let low = try call.binary(.min, try call.reduce(.min, x, axes: axes, keeps: false), 0)
     let high = try call.binary(.max, try call.reduce(.max, x, axes: axes, keeps: false), 0)
-    let scale = try call.binary(.div, try call.binary(.sub, high, low), 255)
+    let range = try call.binary(.sub, high, low)
+    // Zeros alone have the scale 1.
+    let isEmpty = try call.binary(.equal, range, 0)
+    let scale = try call.emit(
+      .select(Select()), [isEmpty, call.scalar(1, range.type.elementType), try call.binary(.div, range, 255)])
     let offset = try call.unary(.neg, try call.binary(.div, low, scale))
     let zero = try call.cast(
       try call.unary(.round, try call.unary(.clip, offset, alpha: 0, beta: 255)), to: .u8)
@@ -69,7 +73,7 @@ enum QuantizationOperators {
   // MARK: - Products
 
   /// x - zero point as i32; `trailing` axes of size one follow a vector of zero points.
-  private static func centered(_ call: Call, _ x: ImportedValue, _ zero: ImportedValue?, trailing: Int) throws
+  static func centered(_ call: Call, _ x: ImportedValue, _ zero: ImportedValue?, trailing: Int) throws
     -> ImportedValue
   {
     let wide = try call.cast(x, to: .i32)
