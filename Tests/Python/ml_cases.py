@@ -489,5 +489,48 @@ def features() -> list[Case]:
     return result + [holes, whole, signs, line]
 
 
+def encoders() -> list[Case]:
+    rng = np.random.default_rng(7)
+    names = np.array(["red", "green", "", "blue", "größer", "other"], dtype=object)
+    values = {
+        "string": rng.choice(names, (12, 3)),
+        "int64": rng.integers(-2, 6, (12, 3)),
+        "float32": rng.choice([0.5, 1.0, -2.0, 0.0, np.nan], (12, 3)).astype(np.float32),
+    }
+    keys = {"string": names[[0, 3, 2, 4]].tolist(), "int64": [3, -1, 0, 5], "float32": [1.0, np.nan, -2.0, 7.5]}
+    spelling = {"string": "strings", "int64": "int64s", "float32": "floats"}
+    result = []
+    for source, x in values.items():
+        case = Case(f"encoder_{source}", {"x": x}, opset=2)
+        for target in ("string", "int64", "float32"):
+            if source == target == "float32":
+                continue
+            lists = {f"keys_{spelling[source]}": keys[source], f"values_{spelling[target]}": keys[target][::-1]}
+            case.add(f"to_{target}", "LabelEncoder", **lists)
+            default = {"string": {"default_string": "none"}, "int64": {"default_int64": 99}, "float32": {"default_float": 0.25}}
+            case.add(f"to_{target}_default", "LabelEncoder", **lists, **default[target])
+        result.append(case)
+    for dtype in (np.int64, np.float32, np.float64):
+        hot = Case(f"one_hot_{np.dtype(dtype).name}", {"x": values["int64"].astype(dtype)}, opset=1)
+        hot.add("all", "OneHotEncoder", cats_int64s=[4, -2, 0])
+        result.append(hot)
+    early = Case("encoder_early_string", {"x": values["string"]}, opset=1)
+    early.add("hot", "OneHotEncoder", cats_strings=["blue", "red"])
+    early.add("labels", "LabelEncoder", classes_strings=["blue", "red", ""])
+    early.add("mapper", "CategoryMapper", cats_strings=["blue", "red"], cats_int64s=[7, -7], default_int64=5)
+    back = Case("encoder_early_int64", {"x": values["int64"]}, opset=1)
+    back.add("labels", "LabelEncoder", classes_strings=["blue", "red", ""], default_string="?")
+    back.add("mapper", "CategoryMapper", cats_strings=["blue", "red"], cats_int64s=[4, -1])
+    wide = Case("encoder_float64", {"x": values["float32"].astype(np.float64)}, opset=4)
+    wide.add(
+        "tensors",
+        "LabelEncoder",
+        keys_tensor=double_tensor("keys", [1.0, -2.0]),
+        values_tensor=double_tensor("values", [3.0, 4.0]),
+        default_tensor=double_tensor("default", [0.5]),
+    )
+    return result + [early, back, wide]
+
+
 def every() -> list[Case]:
-    return regressors() + classifiers() + ensembles() + linear() + support_vectors() + features()
+    return regressors() + classifiers() + ensembles() + linear() + support_vectors() + features() + encoders()
