@@ -22,6 +22,21 @@ import Testing
     return k.finish()
   }
 
+  @Test func loopsEndWhereTheirConditionDoes() {
+    let k = KernelBuilder("walk")
+    let y = k.output(.i32)
+    let place = k.variable("place", .i32(5))
+    k.loop("level", to: 8, while: place.value.greaterThan(0).or(.bool(false))) { _ in
+      k.assign(place, place.value - 2)
+    }
+    k.store(y, k.unit, place.value)
+    let function = k.finish()
+    #expect(function.description.contains("for level in 0 ..< 8 while place > 0 || false {"))
+    var library = KernelLibrary()
+    _ = library.add(function)
+    #expect(library.sources(.c)[0].contains("level < 8 && (place > 0 || false); ++level"))
+  }
+
   @Test func textShowsTheLoops() {
     #expect(
       rowSums().description == """

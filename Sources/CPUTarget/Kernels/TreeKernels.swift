@@ -21,8 +21,8 @@ enum TreeKernels {
     let (leaves, targets, weights) = (k.input(.i32), k.input(.i32), k.input(element))
     let y = k.output(element)
     let (depth, trees) = (table.depth, table.roots.count)
-    let perRow = (depth + 1).multipliedReportingOverflow(by: 4 * Self.block)
-    k.split(type.shape[0].ceilDivided(by: Dim(Self.block)), work: Dim(perRow.overflow ? 1 << 20 : perRow.partialValue))
+    let work = Checked.product([depth + 1, trees, 4 * Self.block]) ?? 1 << 20
+    k.split(type.shape[0].ceilDivided(by: Dim(Self.block)), work: Dim(work))
 
     let (rows, width) = (k.size(type.shape[0]), k.size(type.shape[1]))
     let first = k.let("first", k.unit * .i64(Self.block))
