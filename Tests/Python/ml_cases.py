@@ -525,7 +525,7 @@ def encoders() -> list[Case]:
     wide.add(
         "tensors",
         "LabelEncoder",
-        keys_tensor=double_tensor("keys", [1.0, -2.0]),
+        keys_tensor=double_tensor("keys", [1.0, np.nan]),
         values_tensor=double_tensor("values", [3.0, 4.0]),
         default_tensor=double_tensor("default", [0.5]),
     )

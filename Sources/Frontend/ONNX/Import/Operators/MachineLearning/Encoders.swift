@@ -52,7 +52,8 @@ enum EncoderOperators {
     let list = call.constant(keys)
     let axis = x.type.rank
     var isKey = try call.binary(.equal, try call.reshape(x, x.type.shape + [1]), list)
-    if keys.elementType.isFloat, keys.doubles.contains(where: \.isNaN) {
+    // In earlier versions NaN is equal to no key.
+    if call.opset >= 4, keys.elementType.isFloat, keys.doubles.contains(where: \.isNaN) {
       let isMissing = try call.unary(.isNaN, try call.reshape(x, x.type.shape + [1]))
       isKey = try call.binary(.or, isKey, try call.binary(.and, isMissing, try call.unary(.isNaN, list)))
     }
