@@ -29,10 +29,13 @@ enum NodeRecipe {
       .scatterND:
       return generated(MovementKernels.make(node, in: graph), node, in: graph)
     case .nonZero(let op): return own(ScanKernels.make(op, node, in: graph), node, in: graph)
+    case .nonMaxSuppression(let op): return own(DetectionKernels.make(op, node, in: graph), node, in: graph)
     case .reduce(let op): return own(ReduceKernels.make(op, node, in: graph), node, in: graph)
     case .argReduce(let op): return own(ScanKernels.make(op, node, in: graph), node, in: graph)
     case .cumulative(let op): return own(ScanKernels.make(op, node, in: graph), node, in: graph)
     case .topK(let op): return own(ScanKernels.make(op, node, in: graph), node, in: graph)
+    case .sliceOrder(let op): return own(OrderKernels.make(op, node, in: graph), node, in: graph)
+    case .determinant(let op): return own(OrderKernels.make(op, node, in: graph), node, in: graph)
     case .softmax(let op): return own(SoftmaxKernels.make(op, node, in: graph), node, in: graph)
     case .layerNorm(let op): return own(NormKernels.make(op, node, in: graph), node, in: graph)
     case .groupNorm(let op): return own(NormKernels.make(op, node, in: graph), node, in: graph)

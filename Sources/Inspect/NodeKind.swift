@@ -11,10 +11,10 @@ public enum NodeKind: String, Hashable, Sendable, CaseIterable {
       case .unary, .binary, .select, .cast, .bitcast, .fused: .elementwise
       case .matmul, .convolution, .recurrent, .attention, .linearAttention, .treeEnsemble, .pairwiseCoupling: .product
       case .softmax, .layerNorm, .groupNorm: .normalize
-      case .reduce, .argReduce, .cumulative, .topK: .reduce
+      case .reduce, .argReduce, .cumulative, .topK, .sliceOrder, .determinant: .reduce
       case .pool, .resize: .image
       case .reshape, .transpose, .broadcast, .slice, .concat, .pad: .movement
-      case .gather, .gatherElements, .gatherND, .scatterElements, .scatterND, .nonZero: .index
+      case .gather, .gatherElements, .gatherND, .scatterElements, .scatterND, .nonZero, .nonMaxSuppression: .index
       case .quantizeLinear, .dequantizeLinear: .quantize
       case .if, .loop, .fail: .control
       case .iota, .sizes, .bindSymbols: .size
@@ -62,7 +62,8 @@ public enum NodeTitle {
     case .convolution(let op): (op.isTransposed ? "transposed convolution" : "convolution") + text(op.epilogue)
     case .matmul(let op): "matmul" + text(op.epilogue)
     case .constant, .select, .fused, .reshape, .transpose, .broadcast, .slice, .concat, .pad, .iota, .sizes,
-      .bindSymbols, .gather, .gatherElements, .gatherND, .scatterElements, .scatterND, .nonZero, .cumulative, .topK,
+      .bindSymbols, .gather, .gatherElements, .gatherND, .scatterElements, .scatterND, .nonZero, .nonMaxSuppression,
+      .cumulative, .topK, .sliceOrder, .determinant,
       .resize, .attention, .linearAttention, .treeEnsemble, .pairwiseCoupling, .quantizeLinear, .dequantizeLinear, .if,
       .loop, .fail:
       words(op.mnemonic)

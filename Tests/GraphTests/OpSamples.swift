@@ -52,9 +52,12 @@ enum OpSamples {
     case .linearAttention: 42
     case .treeEnsemble: 43
     case .pairwiseCoupling: 44
+    case .sliceOrder: 45
+    case .determinant: 46
+    case .nonMaxSuppression: 47
     }
   }
-  static let caseCount = 45
+  static let caseCount = 48
 
   static func all() throws -> [Graph] {
     try [elementwise(), movement(), indexed(), reductions(), products(), models(), quantized(), regions()]
@@ -166,6 +169,16 @@ enum OpSamples {
         .scatterElements(ScatterElements(axis: 0, reduction: reduction)), [x, i, few], sources: source)
       try graph.append(.scatterND(ScatterND(reduction: reduction)), [x, tuples, updates], sources: source)
     }
+    let boxes = graph.addInput(name: "boxes", type: TensorType(.f32, [1, h, 4]))
+    let scores = graph.addInput(name: "scores", type: TensorType(.f32, [1, 2, h]))
+    let most = graph.addInput(name: "most", type: TensorType(.i64, []))
+    let overlap = graph.addInput(name: "overlap", type: TensorType(.f32, [1]))
+    for (isCentered, name) in [(true, "kept"), (false, "picked")] {
+      let threshold = isCentered ? nil : overlap
+      try graph.append(
+        .nonMaxSuppression(NonMaxSuppression(isCentered: isCentered, symbol: name)),
+        [boxes, scores, most, overlap, threshold], sources: source)
+    }
     let hits = try graph.append(.nonZero(NonZero(symbol: "hits")), [x], sources: source)[0]
     graph.addOutput(hits, name: "y")
     return graph
@@ -185,6 +198,9 @@ enum OpSamples {
       .cumulative(Cumulative(.sum, axis: 1, isExclusive: true, isReverse: true)), [x], sources: source)
     try graph.append(
       .cumulative(Cumulative(.prod, axis: 0, isExclusive: false, isReverse: false)), [x], sources: source)
+    try graph.append(.sliceOrder(SliceOrder(axis: 1)), [x], sources: source)
+    let square = graph.addInput(name: "square", type: TensorType(.f32, [h, 3, 3]))
+    try graph.append(.determinant(Determinant()), [square], sources: source)
     try graph.append(.topK(TopK(count: 2, axis: 1, isLargest: false)), [x], names: ["v", "i"], sources: source)
     try graph.append(.softmax(Softmax(axis: 2, isLog: true)), [x], sources: source)
     try graph.append(.layerNorm(LayerNorm(axis: 2, epsilon: 1e-5)), [x, line, nil], sources: source)

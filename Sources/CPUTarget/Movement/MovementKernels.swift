@@ -43,9 +43,10 @@ public enum MovementKernels {
       return MovementScatter.elements(type(0), type(1), axis: op.axis, op.reduction)
     case .scatterND(let op): return MovementScatter.tuples(type(0), type(1), op.reduction)
     case .constant, .unary, .binary, .select, .cast, .fused, .random, .linearAttention, .treeEnsemble,
-      .pairwiseCoupling, .bindSymbols, .nonZero, .reduce,
+      .pairwiseCoupling, .bindSymbols, .nonZero, .nonMaxSuppression, .reduce,
       .argReduce,
-      .cumulative, .topK, .softmax, .layerNorm, .groupNorm, .matmul, .convolution, .pool, .resize, .recurrent,
+      .cumulative, .topK, .sliceOrder, .determinant, .softmax, .layerNorm, .groupNorm, .matmul, .convolution, .pool,
+      .resize, .recurrent,
       .attention, .quantizeLinear, .dequantizeLinear, .if, .loop, .copy, .fail:
       return nil
     }

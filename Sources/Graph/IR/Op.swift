@@ -26,10 +26,13 @@ public enum Op: Hashable, Sendable {
   case scatterElements(ScatterElements)
   case scatterND(ScatterND)
   case nonZero(NonZero)
+  case nonMaxSuppression(NonMaxSuppression)
   case reduce(Reduce)
   case argReduce(ArgReduce)
   case cumulative(Cumulative)
   case topK(TopK)
+  case determinant(Determinant)
+  case sliceOrder(SliceOrder)
   case softmax(Softmax)
   case layerNorm(LayerNorm)
   case groupNorm(GroupNorm)
@@ -77,10 +80,13 @@ extension Op {
     case .scatterElements(let op): op
     case .scatterND(let op): op
     case .nonZero(let op): op
+    case .nonMaxSuppression(let op): op
     case .reduce(let op): op
     case .argReduce(let op): op
     case .cumulative(let op): op
     case .topK(let op): op
+    case .determinant(let op): op
+    case .sliceOrder(let op): op
     case .softmax(let op): op
     case .layerNorm(let op): op
     case .groupNorm(let op): op
@@ -126,10 +132,13 @@ extension Op {
       .scatterElements,
       .scatterND,
       .nonZero,
+      .nonMaxSuppression,
       .reduce,
       .argReduce,
       .cumulative,
       .topK,
+      .determinant,
+      .sliceOrder,
       .softmax,
       .layerNorm,
       .groupNorm,
@@ -160,11 +169,12 @@ extension Op {
     case .constant, .if, .loop, .copy, .fail: return true
     case .binary(let op): return type == .string && op.function == .equal
     case .select, .fused, .reshape, .transpose, .broadcast, .slice, .concat, .pad, .gather, .gatherElements, .gatherND,
-      .nonZero:
+      .nonZero, .sliceOrder:
       return type == .string
     case .scatterElements(let op): return type == .string && op.reduction == .none
     case .scatterND(let op): return type == .string && op.reduction == .none
     case .unary, .cast, .bitcast, .iota, .random, .sizes, .bindSymbols, .reduce, .argReduce, .cumulative, .topK,
+      .nonMaxSuppression, .determinant,
       .softmax,
       .layerNorm, .groupNorm, .matmul, .convolution, .pool, .resize, .recurrent, .attention, .linearAttention,
       .treeEnsemble, .pairwiseCoupling,
@@ -206,10 +216,13 @@ extension Op {
     case .scatterElements(let op): .scatterElements(op.substituting(values))
     case .scatterND(let op): .scatterND(op.substituting(values))
     case .nonZero(let op): .nonZero(op.substituting(values))
+    case .nonMaxSuppression(let op): .nonMaxSuppression(op.substituting(values))
     case .reduce(let op): .reduce(op.substituting(values))
     case .argReduce(let op): .argReduce(op.substituting(values))
     case .cumulative(let op): .cumulative(op.substituting(values))
     case .topK(let op): .topK(op.substituting(values))
+    case .determinant(let op): .determinant(op.substituting(values))
+    case .sliceOrder(let op): .sliceOrder(op.substituting(values))
     case .softmax(let op): .softmax(op.substituting(values))
     case .layerNorm(let op): .layerNorm(op.substituting(values))
     case .groupNorm(let op): .groupNorm(op.substituting(values))
@@ -256,10 +269,13 @@ extension Op {
     case ScatterElements.mnemonic: .scatterElements(try ScatterElements(&attributes))
     case ScatterND.mnemonic: .scatterND(try ScatterND(&attributes))
     case NonZero.mnemonic: .nonZero(try NonZero(&attributes))
+    case NonMaxSuppression.mnemonic: .nonMaxSuppression(try NonMaxSuppression(&attributes))
     case Reduce.mnemonic: .reduce(try Reduce(&attributes))
     case ArgReduce.mnemonic: .argReduce(try ArgReduce(&attributes))
     case Cumulative.mnemonic: .cumulative(try Cumulative(&attributes))
     case TopK.mnemonic: .topK(try TopK(&attributes))
+    case Determinant.mnemonic: .determinant(try Determinant(&attributes))
+    case SliceOrder.mnemonic: .sliceOrder(try SliceOrder(&attributes))
     case Softmax.mnemonic: .softmax(try Softmax(&attributes))
     case LayerNorm.mnemonic: .layerNorm(try LayerNorm(&attributes))
     case GroupNorm.mnemonic: .groupNorm(try GroupNorm(&attributes))

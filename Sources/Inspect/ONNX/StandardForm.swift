@@ -77,6 +77,8 @@ struct StandardForm {
         "ScatterElements", all, [("axis", .int(op.axis)), ("reduction", .string(op.reduction.rawValue))])
     case .scatterND(let op): return StandardForm("ScatterND", all, [("reduction", .string(op.reduction.rawValue))])
     case .nonZero: return StandardForm("NonZero", all)
+    case .nonMaxSuppression(let op):
+      return StandardForm("NonMaxSuppression", all, [("center_point_box", .int(op.isCentered ? 1 : 0))])
     case .reduce(let op): return reduce(op)
     case .argReduce(let op):
       return StandardForm(
@@ -120,7 +122,9 @@ struct StandardForm {
       return StandardForm(
         "DequantizeLinear", all,
         [("axis", .int(op.axis))] + (op.blockSize > 0 ? [("block_size", .int(op.blockSize))] : []))
-    case .constant, .fused, .sizes, .bindSymbols, .attention, .linearAttention, .treeEnsemble, .pairwiseCoupling,
+    case .determinant: return StandardForm("Det", all)
+    case .constant, .sliceOrder, .fused, .sizes, .bindSymbols, .attention, .linearAttention, .treeEnsemble,
+      .pairwiseCoupling,
       .random, .if, .loop, .copy, .fail:
       return nil
     }

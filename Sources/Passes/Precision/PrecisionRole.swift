@@ -28,8 +28,9 @@ enum PrecisionRole {
     case .binary(let op): self = [.add, .sub, .mul, .div, .min, .max].contains(op.function) ? .follows : .keeps
     case .constant, .cast, .bitcast, .fused, .iota, .random, .linearAttention, .treeEnsemble, .pairwiseCoupling, .sizes,
       .bindSymbols, .scatterElements,
-      .scatterND, .nonZero, .argReduce,
-      .cumulative, .topK, .recurrent, .quantizeLinear, .dequantizeLinear, .if, .loop, .copy, .fail:
+      .scatterND, .nonZero, .nonMaxSuppression, .argReduce,
+      .cumulative, .topK, .sliceOrder, .determinant, .recurrent, .quantizeLinear, .dequantizeLinear, .if, .loop, .copy,
+      .fail:
       break
     }
   }

@@ -143,7 +143,8 @@ extension Node {
     case .convolution, .matmul, .attention, .linearAttention, .treeEnsemble, .pairwiseCoupling, .random, .pool, .resize,
       .layerNorm, .groupNorm, .softmax,
       .reduce, .argReduce,
-      .cumulative, .topK, .recurrent, .scatterElements, .scatterND, .nonZero, .quantizeLinear, .dequantizeLinear,
+      .cumulative, .topK, .sliceOrder, .determinant, .recurrent, .scatterElements, .scatterND, .nonZero,
+      .nonMaxSuppression, .quantizeLinear, .dequantizeLinear,
       .if, .loop, .bindSymbols, .fail:
       false
     }

@@ -9,6 +9,8 @@ enum OperatorTable {
     PoolingOperators.table, NormalizationOperators.table, ResizeOperators.table, RecurrentOperators.table,
     QuantizationOperators.table, AttentionOperators.table, SpectralOperators.table, GridOperators.table,
     LossOperators.table, RandomOperators.table, StateOperators.table,
+    DetectionOperators.table, UniqueOperators.table, RegionOperators.table, DeformableOperators.table,
+    UnpoolingOperators.table,
   ])
 
   private static let microsoft: [String: Handler] = merged([

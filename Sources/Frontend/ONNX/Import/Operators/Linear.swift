@@ -5,7 +5,8 @@ import SwageTensor
 /// Matrix products.
 enum LinearOperators {
   static let table: [String: Handler] = [
-    "MatMul": { call in [try matmul(call, try call.input(0), try call.input(1))] }, "Gemm": gemm, "Einsum": einsum,
+    "MatMul": { call in [try matmul(call, try call.input(0), try call.input(1))] }, "Gemm": gemm,
+    "Det": { [try $0.emit(.determinant(Determinant()), [try $0.input(0)])] }, "Einsum": einsum,
   ]
 
   /// NumPy's product: vectors are rows on the left and columns on the right.

@@ -4,7 +4,7 @@ import SwageTensor
 /// Pooling over windows, and over whole images.
 enum PoolingOperators {
   static let table: [String: Handler] = [
-    "MaxPool": { [try pool($0, .max, try $0.input(0))] }, "AveragePool": { [try pool($0, .average, try $0.input(0))] },
+    "MaxPool": maxPool, "AveragePool": { [try pool($0, .average, try $0.input(0))] },
     "LpPool": lpPool, "GlobalMaxPool": { try global($0, .max) }, "GlobalAveragePool": { try global($0, .mean) },
     "GlobalLpPool": globalLp,
   ]
@@ -12,14 +12,26 @@ enum PoolingOperators {
   private static func pool(_ call: Call, _ function: Pool.Function, _ x: ImportedValue) throws -> ImportedValue {
     try call.require(x.type.rank >= 3, "pooling of \(x.type)")
     guard let kernel = try call.ints("kernel_shape") else { throw NodeFault.invalid("kernel_shape is missing") }
-    if function == .max, call.wants(output: 1) {
-      throw call.unsupported("its indices are read", remedy: "export the model without unpooling")
-    }
+    return try call.emit(.pool(try operation(call, function, x, kernel: kernel)), [x])
+  }
+
+  private static func operation(_ call: Call, _ function: Pool.Function, _ x: ImportedValue, kernel: [Int]) throws
+    -> Pool
+  {
     let window = try ConvolutionOperators.window(call, kernel: kernel, spatial: Array(x.type.shape.dropFirst(2)))
-    let op = Pool(
+    return Pool(
       function, kernel: kernel, strides: window.strides, dilations: window.dilations, padsBegin: window.begins,
       padsEnd: window.ends, ceilMode: try call.flag("ceil_mode"), countsPadding: try call.flag("count_include_pad"))
-    return try call.emit(.pool(op), [x])
+  }
+
+  private static func maxPool(_ call: Call) throws -> [ImportedValue?] {
+    let x = try call.input(0)
+    let result = try pool(call, .max, x)
+    guard call.wants(output: 1), let kernel = try call.ints("kernel_shape") else { return [result, nil] }
+    let op = try operation(call, .max, x, kernel: kernel)
+    let indices = try UnpoolingOperators.indices(
+      call, x, op, result: result.type.shape, columnMajor: try call.flag("storage_order"))
+    return [result, indices]
   }
 
   /// Sums of powers are averages that count the padding, times the window's size.
