@@ -66,9 +66,10 @@ let package = Package(
       name: "Swage",
       dependencies: ["SwageCompiler", "SwageInspect", "SwageRuntime", "SwageReferenceDevice", "SwageDiffusion"],
       path: "Sources/Swage"),
+    .target(name: "SwageFuzz", dependencies: ["Swage"], path: "Sources/Fuzz"),
     .executableTarget(
       name: "swage-cli",
-      dependencies: ["Swage", "SwagePlan", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      dependencies: ["Swage", "SwageFuzz", "SwagePlan", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       path: "Sources/swage-cli"),
 
     .testTarget(name: "TensorTests", dependencies: ["SwageTensor"], path: "Tests/TensorTests"),

@@ -48,29 +48,43 @@ public struct Compiler: Sendable {
 
   /// Compiles graphs that are imported already.
   public func compile(_ imported: ImportedModels, progress: Progress = { _ in }) throws -> CompileResult {
-    let targets = try TargetRegistry.targets(named: request.targets, threads: request.threads)
-    let lowerer = PlanLowerer(targets: targets, options: LoweringOptions(threads: request.threads))
-    var entries: [EntryPoint] = []
-    var compiled: [CompiledGraph] = []
-    for model in imported.graphs {
-      var graph = model
-      let passes = try optimize(&graph) { progress("\(model.name): \($0)") }
-      progress("\(model.name): placing \(graph.nodeCount) nodes")
-      let (placed, placement) = try partition(graph)
-      try GraphVerifier.verify(placed, after: "partition")
-      let scheduled = Scheduler.schedule(placed, sizeHints: [:])
-      try GraphVerifier.verify(scheduled, after: "schedule")
-      progress("\(model.name): lowering")
-      entries.append(MemoryPlanner.plan(try lowerer.lower(scheduled, name: model.name)))
-      compiled.append(CompiledGraph(imported: model, graph: scheduled, passes: passes, placement: placement))
-    }
-    progress("compiling kernels")
     let provenance = Provenance(
       toolVersion: SwageVersion.current, sources: imported.sources, flags: request.flags,
       syntheticWeightsSeed: imported.hasSyntheticWeights ? request.syntheticSeed : nil)
-    var plan = try lowerer.finish(entries, provenance: provenance)
-    plan.attachments = imported.attachments
-    return CompileResult(plan: plan, graphs: compiled, notes: imported.notes)
+    var result = try Self.compile(
+      imported.graphs.map { (graph: $0, request: request) }, targets: request.targets, threads: request.threads,
+      provenance: provenance, progress: progress)
+    result.plan.attachments = imported.attachments
+    result.notes = imported.notes
+    return result
+  }
+
+  /// Compiles graphs into one plan, an entry point each, which has the graph's name. Of each request, what concerns
+  /// passes and placement counts; `targets` are all that the requests name.
+  public static func compile(
+    _ items: [(graph: Graph, request: CompileRequest)], targets: [String], threads: Int,
+    provenance: Provenance = Provenance(toolVersion: SwageVersion.current), progress: Progress = { _ in }
+  ) throws -> CompileResult {
+    let targets = try TargetRegistry.targets(named: targets, threads: threads)
+    let lowerer = PlanLowerer(targets: targets, options: LoweringOptions(threads: threads))
+    var entries: [EntryPoint] = []
+    var compiled: [CompiledGraph] = []
+    for item in items {
+      let compiler = Compiler(item.request)
+      var graph = item.graph
+      let name = graph.name
+      let passes = try compiler.optimize(&graph) { progress("\(name): \($0)") }
+      progress("\(name): placing \(graph.nodeCount) nodes")
+      let (placed, placement) = try compiler.partition(graph)
+      try GraphVerifier.verify(placed, after: "partition")
+      let scheduled = Scheduler.schedule(placed, sizeHints: [:])
+      try GraphVerifier.verify(scheduled, after: "schedule")
+      progress("\(name): lowering")
+      entries.append(MemoryPlanner.plan(try lowerer.lower(scheduled, name: name)))
+      compiled.append(CompiledGraph(imported: item.graph, graph: scheduled, passes: passes, placement: placement))
+    }
+    progress("compiling kernels")
+    return CompileResult(plan: try lowerer.finish(entries, provenance: provenance), graphs: compiled)
   }
 }
 

@@ -19,7 +19,7 @@ struct SwageCommand: ParsableCommand {
     version: SwageVersion.current,
     subcommands: [
       CompileCommand.self, GenerateCommand.self, InspectCommand.self, RunCommand.self, BenchCommand.self,
-      CoverageCommand.self, VerifyCommand.self, DevicesCommand.self,
+      CoverageCommand.self, FuzzCommand.self, VerifyCommand.self, DevicesCommand.self,
     ])
 }
 

@@ -26,6 +26,15 @@ public struct ONNXWriter {
     return try writer.bytes(graph)
   }
 
+  /// Whether the node goes out as an operator of ONNX itself, and so does all that is in its nested graphs.
+  public static func isStandard(_ node: Node, in graph: Graph) -> Bool {
+    switch node.op {
+    case .constant: true
+    case .if, .loop: node.regions.allSatisfy { region in region.nodes.allSatisfy { isStandard($0, in: region) } }
+    default: StandardForm(node, in: graph) != nil
+    }
+  }
+
   private mutating func bytes(_ graph: Graph) throws -> [UInt8] {
     let proto = emit(graph, outer: [:], isModel: true)
     var imports = [opsetImport("", Self.opset)]

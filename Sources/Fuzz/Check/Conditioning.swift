@@ -1,0 +1,154 @@
+import SwageGraph
+import SwageTensor
+
+/// How much the results of a graph move when its arithmetic is rounded differently: Monte Carlo arithmetic after Parker
+/// ("Monte Carlo Arithmetic", 1997), with one evaluation in double precision throughout.
+///
+/// Each sample evaluates the graph with every operand of a sum, and every rounded result, moved at random by a few units
+/// of its last place. Exact operations, inputs and constants stay exact, so that an integer result, or a step such as
+/// floor on exact numbers, does not move: there a difference is a fault. An element that moves may differ by a
+/// multiple of how far it moved; one of an integer that moves at all has no verdict.
+struct Conditioning {
+  /// Results of each sample; nil where a sample failed: indices that data decides may have no meaning when it moves.
+  private var samples: [[Tensor]?] = []
+  private let graph: Graph
+  private let inputs: [String: Tensor]
+  private let expected: [Tensor]
+  private var random: FuzzRandom
+
+  /// A fault that is this many times what the samples moved has another cause.
+  private static let margin = 12.0
+  private static let counts = [6, 24]
+
+  init(graph: Graph, inputs: [String: Tensor], expected: [Tensor]) {
+    self.graph = graph
+    self.inputs = inputs
+    self.expected = expected
+    random = FuzzRandom(seed: 1, stream: UInt64(graph.nodeCount))
+  }
+
+  /// Whether rounding alone can have given `got` for output `index`, at each of the elements that differ; nil for
+  /// `elements` says that the sizes do.
+  mutating func explains(_ got: Tensor, output index: Int, elements: [Int]?) -> Bool {
+    for count in Self.counts {
+      while samples.count < count { samples.append(samples.isEmpty ? wide() : sample()) }
+      if verdict(got, index, elements) { return true }
+    }
+    return false
+  }
+
+  private func verdict(_ got: Tensor, _ index: Int, _ elements: [Int]?) -> Bool {
+    let want = expected[index]
+    let others = samples.compactMap { $0.map { $0[index] } }
+    // Sizes that move with the data leave nothing to compare.
+    if others.contains(where: { $0.shape != want.shape }) { return true }
+    guard let elements else { return false }
+    let reference = want.doubles
+    let actual = got.doubles
+    let moved = others.map(\.doubles)
+    let tolerance = Agreement.tolerance(want.elementType)
+    return elements.allSatisfy { element in
+      let center = reference[element]
+      let values = moved.map { $0[element] }
+      guard Agreement.isRounded(want.elementType) else {
+        return values.contains { $0 != center && !($0.isNaN && center.isNaN) }
+      }
+      if values.contains(where: { $0.isFinite != center.isFinite || $0.isNaN != center.isNaN }) { return true }
+      guard center.isFinite else {
+        return values.contains { $0 != center && !($0.isNaN && center.isNaN) }
+      }
+      let reach = values.reduce(0) { max($0, abs($1 - center)) }
+      return abs(actual[element] - center) <= Self.margin * reach + tolerance.relative * abs(center)
+    }
+  }
+
+  // MARK: - Samples
+
+  /// All of it in double precision, results rounded to the types of the graph.
+  private func wide() -> [Tensor]? {
+    guard let widened = try? graph.widened() else { return nil }
+    let tensors = graph.inputs.compactMap { inputs[graph[$0].name]?.widened }
+    var context = EvaluationContext()
+    guard tensors.count == graph.inputs.count, let results = try? Evaluator.run(widened, tensors, &context) else {
+      return nil
+    }
+    return results
+  }
+
+  private mutating func sample() -> [Tensor]? {
+    var context = EvaluationContext()
+    var values: [ValueID: Tensor] = [:]
+    for input in graph.inputs {
+      guard let tensor = inputs[graph[input].name] else { return nil }
+      values[input] = tensor
+      for (size, actual) in zip(graph.type(of: input).shape, tensor.shape) {
+        if let name = size.symbolName { context.symbols[name] = actual }
+      }
+    }
+    for node in graph.nodes {
+      let kind = node.op.definition.numericClass
+      var operands = node.operands.map { $0.flatMap { values[$0] } }
+      if case .accumulating = kind {
+        for index in operands.indices {
+          if let operand = operands[index] { operands[index] = moved(operand, by: 1.5) }
+        }
+      }
+      guard var results = try? Evaluator.evaluate(node, in: graph, operands, &context) else { return nil }
+      switch kind {
+      case .exact: break
+      case .rounding, .accumulating: results = results.map { moved($0, by: 3) }
+      }
+      for (id, tensor) in zip(node.results, results) { values[id] = tensor }
+    }
+    return graph.outputs.compactMap { values[$0] }
+  }
+
+  /// Each element moved by up to `units` of half its last place.
+  private mutating func moved(_ tensor: Tensor, by units: Double) -> Tensor {
+    guard Agreement.isRounded(tensor.elementType) else { return tensor }
+    let epsilon = Agreement.epsilon(tensor.elementType)
+    return Tensor(
+      tensor.elementType, tensor.shape,
+      doubles: tensor.doubles.map { value in
+        guard value.isFinite, value != 0 else { return value }
+        let noise = (random.unit() * 2 - 1) * units
+        return value + value * epsilon.relative * noise + epsilon.tiny * noise
+      })
+  }
+}
+
+extension Tensor {
+  /// Floats that are rounded, in double precision.
+  var widened: Tensor {
+    Agreement.isRounded(elementType) && elementType != .f64 ? Tensor(.f64, shape, doubles: doubles) : self
+  }
+}
+
+extension TensorType {
+  var widened: TensorType { Agreement.isRounded(elementType) ? TensorType(.f64, shape) : self }
+}
+
+extension Graph {
+  /// The graph with f32, f16 and bf16 replaced by f64, in nested graphs too.
+  func widened() throws -> Graph {
+    var result = Graph(name: name)
+    var map: [ValueID: ValueID] = [:]
+    for input in inputs { map[input] = result.addInput(name: self[input].name, type: type(of: input).widened) }
+    for node in nodes {
+      var op = node.op
+      switch node.op {
+      case .constant(let constant): op = .constant(Constant(constant.value.widened))
+      case .cast(let cast) where Agreement.isRounded(cast.to): op = .cast(Cast(to: .f64))
+      case .if(let conditional): op = .if(If(results: conditional.results.map(\.widened)))
+      case .loop(let loop): op = .loop(Loop(carried: loop.carried, results: loop.results.map(\.widened)))
+      default: break
+      }
+      let created = try result.append(
+        op, node.operands.map { $0.flatMap { map[$0] } }, regions: node.regions.map { try $0.widened() },
+        sources: node.sources)
+      for (old, new) in zip(node.results, created) { map[old] = new }
+    }
+    for (value, name) in zip(outputs, outputNames) { if let mapped = map[value] { result.addOutput(mapped, name: name) } }
+    return result
+  }
+}
