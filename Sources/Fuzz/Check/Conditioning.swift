@@ -37,6 +37,30 @@ struct Conditioning {
     return false
   }
 
+  /// How far each element of output `index` may be from the reference, in whatever way it was computed; infinite where
+  /// there is no verdict.
+  mutating func bounds(output index: Int) -> [Double] {
+    while samples.count < Self.counts[0] { samples.append(samples.isEmpty ? wide() : sample()) }
+    let want = expected[index]
+    let others = samples.compactMap { $0.map { $0[index] } }
+    if others.contains(where: { $0.shape != want.shape }) {
+      return [Double](repeating: .infinity, count: want.count)
+    }
+    let reference = want.doubles
+    let moved = others.map(\.doubles)
+    let tolerance = Agreement.tolerance(want.elementType)
+    let largest = reference.reduce(0) { $1.isFinite ? max($0, abs($1)) : $0 }
+    return reference.indices.map { element in
+      let center = reference[element]
+      let values = moved.map { $0[element] }
+      let isStill = values.allSatisfy { $0 == center || ($0.isNaN && center.isNaN) }
+      guard Agreement.isRounded(want.elementType) else { return isStill ? 0 : .infinity }
+      guard center.isFinite else { return isStill ? 0 : .infinity }
+      let reach = values.reduce(0) { max($0, $1.isFinite ? abs($1 - center) : .infinity) }
+      return Self.margin * reach + tolerance.relative * abs(center) + tolerance.ofLargest * largest
+    }
+  }
+
   private func verdict(_ got: Tensor, _ index: Int, _ elements: [Int]?) -> Bool {
     let want = expected[index]
     let others = samples.compactMap { $0.map { $0[index] } }
@@ -94,6 +118,9 @@ struct Conditioning {
         }
       }
       guard var results = try? Evaluator.evaluate(node, in: graph, operands, &context) else { return nil }
+      if let bound = bound(of: node.op), let operand = operands[0], samples.count % 2 == 0 {
+        results[0] = results[0].replacingNaN(with: bound, where: operand)
+      }
       switch kind {
       case .exact: break
       case .rounding, .accumulating: results = results.map { moved($0, by: 3) }
@@ -101,6 +128,17 @@ struct Conditioning {
       for (id, tensor) in zip(node.results, results) { values[id] = tensor }
     }
     return graph.outputs.compactMap { values[$0] }
+  }
+
+  /// What the post-operations of oneDNN make of a NaN, where this may become one.
+  private func bound(of op: Op) -> Double? {
+    guard case .unary(let unary) = op else { return nil }
+    switch unary.function {
+    case .relu: return 0
+    case .clip: return unary.alpha.isFinite ? unary.alpha : unary.beta
+    case .hardSigmoid: return 0
+    default: return nil
+    }
   }
 
   /// Each element moved by up to `units` of half its last place.
@@ -118,6 +156,13 @@ struct Conditioning {
 }
 
 extension Tensor {
+  func replacingNaN(with bound: Double, where operand: Tensor) -> Tensor {
+    guard elementType.isFloat, operand.count == count else { return self }
+    let source = operand.doubles
+    guard source.contains(where: \.isNaN) else { return self }
+    return Tensor(elementType, shape, doubles: zip(doubles, source).map { $1.isNaN ? bound : $0 })
+  }
+
   /// Floats that are rounded, in double precision.
   var widened: Tensor {
     Agreement.isRounded(elementType) && elementType != .f64 ? Tensor(.f64, shape, doubles: doubles) : self

@@ -8,6 +8,8 @@ extension GraphGenerator {
     return Double(Float(range.lowerBound + random.unit() * (range.upperBound - range.lowerBound)))
   }
 
+  mutating func epsilon() -> Double { Double(Float(random.pick([1e-5, 1e-3, 0.125]))) }
+
   static let smooth: [Unary.Function] = [
     .exp, .log, .sqrt, .rsqrt, .reciprocal, .sin, .cos, .tan, .asin, .acos, .atan, .sinh, .cosh, .tanh, .asinh, .acosh,
     .atanh, .erf, .sigmoid, .softplus, .softsign, .mish, .silu, .gelu, .geluTanh, .hardSwish, .hardSigmoid, .leakyRelu,

@@ -101,7 +101,7 @@ extension GraphGenerator {
     let element = type(x).elementType
     guard let ones = constant(Tensor(element, [groups], doubles: Array(repeating: random.chance(90) ? 1 : 2, count: groups))),
       let zeros = constant(Tensor(element, [groups], doubles: Array(repeating: 0, count: groups))),
-      let normal = node(.groupNorm(GroupNorm(groups: groups, epsilon: 1e-3)), [regrouped, ones, zeros]),
+      let normal = node(.groupNorm(GroupNorm(groups: groups, epsilon: epsilon())), [regrouped, ones, zeros]),
       let back = node(.reshape(Reshape(dims)), [normal]), random.chance(80)
     else { return }
     let shape = [channels] + dims.dropFirst(2).map { _ in 1 }

@@ -75,7 +75,7 @@ extension GraphGenerator {
     let scale = random.chance(70) ? operand(parameter) : nil
     let bias = random.chance(60) ? operand(parameter) : nil
     append(
-      .layerNorm(LayerNorm(axis: axis, epsilon: random.pick([1e-5, 1e-3, 0.1]), isRMS: random.chance(30))),
+      .layerNorm(LayerNorm(axis: axis, epsilon: epsilon(), isRMS: random.chance(30))),
       bias != nil ? [x, scale, bias] : scale != nil ? [x, scale] : [x])
   }
 
@@ -92,7 +92,7 @@ extension GraphGenerator {
     append(
       .groupNorm(
         GroupNorm(
-          groups: groups, epsilon: random.pick([1e-5, 1e-3, 0.1]), layout: layout,
+          groups: groups, epsilon: epsilon(), layout: layout,
           activation: random.chance(20) ? Unary(.silu) : nil)), operands)
   }
 
