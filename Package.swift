@@ -69,7 +69,9 @@ let package = Package(
     .target(name: "SwageFuzz", dependencies: ["Swage"], path: "Sources/Fuzz"),
     .executableTarget(
       name: "swage-cli",
-      dependencies: ["Swage", "SwageFuzz", "SwagePlan", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      dependencies: [
+        "Swage", "SwageFuzz", "SwagePlan", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
       path: "Sources/swage-cli"),
 
     .testTarget(name: "TensorTests", dependencies: ["SwageTensor"], path: "Tests/TensorTests"),
@@ -90,6 +92,8 @@ let package = Package(
     .testTarget(
       name: "CPUTargetTests", dependencies: ["SwageCPUTarget", "SwageRuntime"], path: "Tests/CPUTargetTests"),
     .testTarget(name: "PassesTests", dependencies: ["SwagePasses"], path: "Tests/PassesTests", exclude: ["Golden"]),
+    .testTarget(
+      name: "FuzzTests", dependencies: ["SwageFuzz"], path: "Tests/FuzzTests", exclude: ["Regressions"]),
     .testTarget(
       name: "CompilerTests", dependencies: ["Swage"], path: "Tests/CompilerTests", exclude: ["Checkpoints"]),
   ]

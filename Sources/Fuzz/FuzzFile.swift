@@ -54,8 +54,11 @@ public struct FuzzFile {
         remarks.append(String(body))
         continue
       }
-      let parts = body[body.index(after: colon)...].split(separator: "\"", maxSplits: 2, omittingEmptySubsequences: false)
-      guard parts.count == 3 else { throw GraphError.text(line: 1, message: "an input has a name and a value: \(line)") }
+      let parts = body[body.index(after: colon)...].split(
+        separator: "\"", maxSplits: 2, omittingEmptySubsequences: false)
+      guard parts.count == 3 else {
+        throw GraphError.text(line: 1, message: "an input has a name and a value: \(line)")
+      }
       let value = try GraphParser.parse("graph \"value\" () {\n%0 = constant \(parts[2])\nreturn %0 \"value\"\n}")
       while runs.count <= run { runs.append([:]) }
       runs[run][String(parts[1])] = try FuzzCase.evaluate(value, [:]).first

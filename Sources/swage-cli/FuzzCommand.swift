@@ -27,7 +27,8 @@ struct FuzzCommand: ParsableCommand {
   @Flag(name: .customLong("no-shrink"), help: "Writes failing graphs as they are.") var noShrink = false
   @Option(name: .long, help: "Checks the graph in a file.") var check: String?
   @Option(name: .long, help: "With --check: one oracle, such as plan or pass:clamp.") var oracle: String?
-  @Option(name: .long, help: "Writes the graphs as ONNX models with inputs and results to this folder.") var export: String?
+  @Option(name: .long, help: "Writes the graphs as ONNX models with inputs and results to this folder.") var export:
+    String?
   @Flag(name: .long, help: "Prints the graphs.") var print = false
   @Flag(name: .long, help: .private) var worker = false
   @Option(name: .long, help: .private) var batch = Fuzzer.batchSize

@@ -62,7 +62,8 @@ final class FuzzManager: @unchecked Sendable {
     let share = compared == 0 ? 0 : Double(explained) / Double(compared) * 100
     print(
       "\(done) graphs of seed \(seed): \(failed.count) fail; \(compared) elements compared, \(explained) "
-        + String(format: "(%.4f %%) undecided by rounding; %.1f s, %.1f graphs/s", share, seconds, Double(done) / seconds))
+        + String(
+          format: "(%.4f %%) undecided by rounding; %.1f s, %.1f graphs/s", share, seconds, Double(done) / seconds))
     return failed.count
   }
 
@@ -113,7 +114,9 @@ final class FuzzManager: @unchecked Sendable {
     lock.withLock {
       failed.insert(index)
       Terminal.clearProgress()
-      print("#\(index) \(parts[0]): \(parts.count > 1 ? String(parts[1]) : "")" + (parts.count > 2 && !parts[2].isEmpty ? "\n  \(parts[2])" : ""))
+      print(
+        "#\(index) \(parts[0]): \(parts.count > 1 ? String(parts[1]) : "")"
+          + (parts.count > 2 && !parts[2].isEmpty ? "\n  \(parts[2])" : ""))
     }
   }
 
@@ -148,9 +151,12 @@ final class FuzzManager: @unchecked Sendable {
     var small = item
     if shrinks, Oracle(oracle) != nil {
       small = Shrinker.shrink(item, limit: .seconds(120)) { candidate in
-        guard (try? AtomicFile.write(Array(FuzzFile(candidate, remarks: []).text.utf8), to: path)) != nil else { return false }
+        guard (try? AtomicFile.write(Array(FuzzFile(candidate, remarks: []).text.utf8), to: path)) != nil else {
+          return false
+        }
         let status = FuzzProcess.run(
-          ["fuzz", "--check", path, "--oracle", oracle], cache: folder.path, patience: 30_000) { _ in }
+          ["fuzz", "--check", path, "--oracle", oracle], cache: folder.path, patience: 30_000
+        ) { _ in }
         return status != .ended
       }
     }

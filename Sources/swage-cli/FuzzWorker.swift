@@ -30,8 +30,10 @@ struct FuzzWorker {
           try tell("at \(batch[index]) shrinking")
           var (item, detail) = (cases[index], failure.detail)
           if shrinks, seen.count == 1 { (item, detail) = Fuzzer.shrink(item, failure.oracle) }
-          let path = seen.count == 1 ? try FuzzFailures(folder: failures, seed: seed)
-            .save(item, number: batch[index], oracle: failure.oracle.description, detail: detail) : ""
+          let path =
+            seen.count == 1
+            ? try FuzzFailures(folder: failures, seed: seed)
+              .save(item, number: batch[index], oracle: failure.oracle.description, detail: detail) : ""
           try tell("failed \(batch[index]) \(failure.oracle)\t\(failure.detail.prefix(300))\t\(path)")
         }
       }
@@ -54,7 +56,11 @@ struct FuzzFailures {
     try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     let path = "\(folder)/\(seed)-\(number)-\(oracle.replacingOccurrences(of: ":", with: "-")).swiftir"
     let file = FuzzFile(
-      item, remarks: ["oracle: \(oracle)", detail, "from: swage fuzz --seed \(seed) --only \(number)", "again: swage fuzz --check \(path)"])
+      item,
+      remarks: [
+        "oracle: \(oracle)", detail, "from: swage fuzz --seed \(seed) --only \(number)",
+        "again: swage fuzz --check \(path)",
+      ])
     try AtomicFile.write(Array(file.text.utf8), to: path)
     return path
   }

@@ -125,7 +125,8 @@ public struct BatchChecker {
         return nil
       }
       for index in indices where checkers[index].failures.isEmpty {
-        if let alone = try? Compiler.compile([item(index, .optimized)], targets: ["cpu", "reference"], threads: 2).plan {
+        if let alone = try? Compiler.compile([item(index, .optimized)], targets: ["cpu", "reference"], threads: 2).plan
+        {
           _ = reopen(alone, [index])
         }
       }

@@ -55,7 +55,9 @@ struct CaseChecker {
     }
   }
 
-  mutating func fail(_ oracle: Oracle, _ detail: String) { failures.append(FuzzFailure(oracle: oracle, detail: detail)) }
+  mutating func fail(_ oracle: Oracle, _ detail: String) {
+    failures.append(FuzzFailure(oracle: oracle, detail: detail))
+  }
 
   mutating func fail(_ oracle: Oracle, _ error: any Error) { fail(oracle, Self.words(error)) }
 

@@ -193,7 +193,9 @@ extension Graph {
         sources: node.sources)
       for (old, new) in zip(node.results, created) { map[old] = new }
     }
-    for (value, name) in zip(outputs, outputNames) { if let mapped = map[value] { result.addOutput(mapped, name: name) } }
+    for (value, name) in zip(outputs, outputNames) {
+      if let mapped = map[value] { result.addOutput(mapped, name: name) }
+    }
     return result
   }
 }

@@ -43,8 +43,9 @@ extension GraphGenerator {
       let inputs = [region.addInput(name: "a", type: types[0]), region.addInput(name: "b", type: types[1])]
       guard var value = try? fill(&region, [inputs[1], inputs[0]], count: random.below(3)) else { return }
       if differs, branch == 1 {
-        guard let joined = try? region.append(
-          .concat(Concat(axis: 0)), [value, value], sources: [Source(name: "join", operatorName: "Inner")])
+        guard
+          let joined = try? region.append(
+            .concat(Concat(axis: 0)), [value, value], sources: [Source(name: "join", operatorName: "Inner")])
         else { return }
         value = joined[0]
       }
@@ -57,7 +58,9 @@ extension GraphGenerator {
   }
 
   private mutating func loop() {
-    guard let x = value(where: { Self.floats.contains($0.elementType) || $0.elementType == .i64 || $0.elementType == .i32 }) else { return }
+    guard
+      let x = value(where: { Self.floats.contains($0.elementType) || $0.elementType == .i64 || $0.elementType == .i32 })
+    else { return }
     let type = type(x)
     let trips = random.below(4)
     var region = Graph(name: "body")

@@ -96,7 +96,8 @@ extension GraphGenerator {
       ])
     } else {
       function = random.pick([
-        .add, .sub, .mul, .div, .min, .max, .pow, .mod, .fmod, .bitAnd, .bitOr, .bitXor, .shiftLeft, .shiftRight, .equal,
+        .add, .sub, .mul, .div, .min, .max, .pow, .mod, .fmod, .bitAnd, .bitOr, .bitXor, .shiftLeft, .shiftRight,
+        .equal,
         .less, .lessOrEqual, .greater, .greaterOrEqual,
       ])
     }
@@ -109,7 +110,9 @@ extension GraphGenerator {
     }
     if function == .pow, type.elementType.isFloat, random.chance(60) {
       // What a pass turns into other functions.
-      guard let exponent = scalar(random.pick([2, 3, 0.5, -1, -0.5, 1, 0, 4, -2, 1.5]), type.elementType) else { return }
+      guard let exponent = scalar(random.pick([2, 3, 0.5, -1, -0.5, 1, 0, 4, -2, 1.5]), type.elementType) else {
+        return
+      }
       append(.binary(Binary(.pow)), [a, exponent])
       return
     }
@@ -141,7 +144,8 @@ extension GraphGenerator {
     guard let a = anyValue(), let b = partner(of: type(a)) else { return }
     let larger = type(a).rank >= type(b).rank ? type(a) : type(b)
     let condition: ValueID?
-    if random.chance(50), let found = value(where: { $0.elementType == .bool && Self.broadcasts($0.shape, larger.shape) })
+    if random.chance(50),
+      let found = value(where: { $0.elementType == .bool && Self.broadcasts($0.shape, larger.shape) })
     {
       condition = found
     } else {
@@ -171,6 +175,7 @@ extension GraphGenerator {
 
   static func range(of type: ElementType) -> (Double, Double) {
     let bits = Double(sign: .plus, exponent: type.isSignedInteger ? type.bitWidth - 1 : type.bitWidth, significand: 1)
-    return type.isSignedInteger ? (-bits + 1, bits * (type.bitWidth > 32 ? 0.99 : 1) - 1) : (0, bits * (type.bitWidth > 32 ? 0.99 : 1) - 1)
+    return type.isSignedInteger
+      ? (-bits + 1, bits * (type.bitWidth > 32 ? 0.99 : 1) - 1) : (0, bits * (type.bitWidth > 32 ? 0.99 : 1) - 1)
   }
 }

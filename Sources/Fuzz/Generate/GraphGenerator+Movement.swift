@@ -45,7 +45,8 @@ extension GraphGenerator {
       guard let axis = dims.indices.filter({ (dims[$0].constant ?? 0) > 3 }).randomElement(using: &random),
         let size = dims[axis].constant, let factor = [2, 3].first(where: { size % $0 == 0 })
       else { return }
-      result.replaceSubrange(axis...axis, with: random.chance(50) ? [Dim(factor), Dim(size / factor)] : [Dim(size / factor), Dim(factor)])
+      result.replaceSubrange(
+        axis...axis, with: random.chance(50) ? [Dim(factor), Dim(size / factor)] : [Dim(size / factor), Dim(factor)])
     default:
       // Another factorisation altogether.
       result = random.permutation(dims.count).map { dims[$0] }

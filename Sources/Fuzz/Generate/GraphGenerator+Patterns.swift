@@ -26,7 +26,8 @@ extension GraphGenerator {
     }
   }
 
-  mutating func apply(_ function: Unary.Function, _ x: ValueID?, alpha: Double? = nil, beta: Double? = nil) -> ValueID? {
+  mutating func apply(_ function: Unary.Function, _ x: ValueID?, alpha: Double? = nil, beta: Double? = nil) -> ValueID?
+  {
     x.flatMap { node(.unary(Unary(function, alpha: alpha, beta: beta)), [$0]) }
   }
 
@@ -45,7 +46,8 @@ extension GraphGenerator {
     guard let x = floatValue() else { return }
     switch random.below(6) {
     case 0:
-      let gate = apply(.add, apply(.erf, random.chance(50) ? apply(.div, x, 2.0.squareRoot()) : apply(.mul, x, 0.5.squareRoot())), 1)
+      let gate = apply(
+        .add, apply(.erf, random.chance(50) ? apply(.div, x, 2.0.squareRoot()) : apply(.mul, x, 0.5.squareRoot())), 1)
       _ = random.chance(50) ? apply(.mul, apply(.mul, x, gate), 0.5) : apply(.mul, apply(.mul, x, 0.5), gate)
     case 1:
       let cube = random.chance(50) ? apply(.pow, x, 3) : apply(.mul, apply(.mul, x, x), x)
@@ -58,7 +60,9 @@ extension GraphGenerator {
     }
   }
 
-  private mutating func reduce(_ function: Reduce.Function, _ x: ValueID?, _ axes: [Int], keeps: Bool = true) -> ValueID? {
+  private mutating func reduce(_ function: Reduce.Function, _ x: ValueID?, _ axes: [Int], keeps: Bool = true)
+    -> ValueID?
+  {
     x.flatMap { node(.reduce(Reduce(function, axes: axes, keepsAxes: keeps)), [$0]) }
   }
 
@@ -76,7 +80,9 @@ extension GraphGenerator {
     let axes = Array((random.chance(70) ? rank - 1 : random.below(rank))..<rank)
     let isRMS = random.chance(35)
     let centered = isRMS ? x : apply(.sub, x, reduce(.mean, x, axes))
-    let squared = random.chance(40) ? apply(.mul, centered, centered) : random.chance(50) ? apply(.pow, centered, 2) : apply(.square, centered)
+    let squared =
+      random.chance(40)
+      ? apply(.mul, centered, centered) : random.chance(50) ? apply(.pow, centered, 2) : apply(.square, centered)
     let shifted = apply(.add, reduce(.mean, squared, axes), random.pick([1e-5, 1e-3, 0.5]))
     let result: ValueID?
     switch random.below(4) {
@@ -99,7 +105,9 @@ extension GraphGenerator {
     let rest = dims.dropFirst(2).reduce(Dim(channels / groups), *)
     guard let regrouped = node(.reshape(Reshape([dims[0], Dim(groups), rest])), [x]) else { return }
     let element = type(x).elementType
-    guard let ones = constant(Tensor(element, [groups], doubles: Array(repeating: random.chance(90) ? 1 : 2, count: groups))),
+    guard
+      let ones = constant(
+        Tensor(element, [groups], doubles: Array(repeating: random.chance(90) ? 1 : 2, count: groups))),
       let zeros = constant(Tensor(element, [groups], doubles: Array(repeating: 0, count: groups))),
       let normal = node(.groupNorm(GroupNorm(groups: groups, epsilon: epsilon())), [regrouped, ones, zeros]),
       let back = node(.reshape(Reshape(dims)), [normal]), random.chance(80)
@@ -151,7 +159,9 @@ extension GraphGenerator {
       let isConstant = random.chance(85)
       let scale = isConstant ? constant(element, shape) : operand(TensorType(element, sizes: shape))
       if let scale, let next = apply(random.chance(80) ? .mul : .div, result, scale) { result = next }
-      if let shift = constant(element, random.chance(80) ? shape : []), let next = apply(random.chance(70) ? .add : .sub, result, shift) {
+      if let shift = constant(element, random.chance(80) ? shape : []),
+        let next = apply(random.chance(70) ? .add : .sub, result, shift)
+      {
         result = next
       }
     }
@@ -207,7 +217,9 @@ extension GraphGenerator {
   }
 
   private mutating func affineChain() {
-    guard var x = value(where: { Self.floats.contains($0.elementType) || $0.elementType == .i32 || $0.elementType == .u8 }) else { return }
+    guard
+      var x = value(where: { Self.floats.contains($0.elementType) || $0.elementType == .i32 || $0.elementType == .u8 })
+    else { return }
     for _ in 0..<random.within(2...5) {
       let next: ValueID?
       let isFloat = type(x).elementType.isFloat
@@ -226,7 +238,10 @@ extension GraphGenerator {
   }
 
   private mutating func clampChain() {
-    guard var x = value(where: { $0.elementType.bitWidth >= 8 && ($0.elementType.isInteger || Self.floats.contains($0.elementType)) })
+    guard
+      var x = value(where: {
+        $0.elementType.bitWidth >= 8 && ($0.elementType.isInteger || Self.floats.contains($0.elementType))
+      })
     else { return }
     for _ in 0..<random.within(2...4) {
       let next: ValueID?
@@ -247,7 +262,8 @@ extension GraphGenerator {
   }
 
   private mutating func castChain() {
-    guard var x = value(where: { Self.floats.contains($0.elementType) || Self.integers.contains($0.elementType) }) else { return }
+    guard var x = value(where: { Self.floats.contains($0.elementType) || Self.integers.contains($0.elementType) })
+    else { return }
     for _ in 0..<random.within(2...3) {
       let current = type(x).elementType
       let choices: [ElementType] =
@@ -270,7 +286,9 @@ extension GraphGenerator {
       picks.append(Int64(random.chance(20) && type(x).shape[axis].constant == bound ? index - bound : index))
       index += step
     }
-    guard let indices = constant(Tensor(.i64, picks.count == 1 && random.chance(50) ? [] : [picks.count], integers: picks)) else { return }
+    guard
+      let indices = constant(Tensor(.i64, picks.count == 1 && random.chance(50) ? [] : [picks.count], integers: picks))
+    else { return }
     append(.gather(Gather(axis: axis)), [x, indices])
   }
 
@@ -279,7 +297,9 @@ extension GraphGenerator {
     let axis = random.below(type(x).rank)
     guard let other = operand(type(x)), let first = node(.concat(Concat(axis: axis)), [x, other]) else { return }
     if random.chance(50) {
-      append(.concat(Concat(axis: random.chance(70) ? axis : random.below(type(x).rank))), [first, random.chance(50) ? x : first])
+      append(
+        .concat(Concat(axis: random.chance(70) ? axis : random.below(type(x).rank))),
+        [first, random.chance(50) ? x : first])
     } else {
       let dims = type(first).shape
       guard least(dims[axis]) > 1 else { return }
@@ -314,7 +334,10 @@ extension GraphGenerator {
         next = node(.slice(Slice(starts: starts, sizes: sizes)), [y])
       case 3: next = operand(type(y)).flatMap { node(.concat(Concat(axis: random.below(rank))), [y, $0]) }
       case 4:
-        append(.argReduce(ArgReduce(isMax: true, axis: random.below(max(rank, 1)), keepsAxis: random.chance(50), selectsLast: false)), [y])
+        append(
+          .argReduce(
+            ArgReduce(isMax: true, axis: random.below(max(rank, 1)), keepsAxis: random.chance(50), selectsLast: false)),
+          [y])
         continue
       case 5: next = reduce(random.pick([.mean, .max]), y, rank > 2 ? Array(2..<rank) : [0], keeps: random.chance(60))
       case 6: next = partner(of: type(y)).flatMap { apply(.add, y, $0) }
@@ -329,7 +352,11 @@ extension GraphGenerator {
   }
 
   private mutating func neutral() {
-    guard let x = value(where: { Self.floats.contains($0.elementType) || ($0.elementType.isInteger && $0.elementType.bitWidth >= 8) }) else { return }
+    guard
+      let x = value(where: {
+        Self.floats.contains($0.elementType) || ($0.elementType.isInteger && $0.elementType.bitWidth >= 8)
+      })
+    else { return }
     switch random.below(7) {
     case 0: _ = apply(.add, x, 0)
     case 1: _ = apply(.mul, x, 1)
@@ -337,7 +364,8 @@ extension GraphGenerator {
     case 3: _ = apply(.pow, x, 1)
     case 4: _ = apply(.neg, apply(.neg, x))
     case 5:
-      guard let yes = constant(Tensor(.bool, [], integers: [Int64(random.below(2))])), let other = partner(of: type(x)) else { return }
+      guard let yes = constant(Tensor(.bool, [], integers: [Int64(random.below(2))])), let other = partner(of: type(x))
+      else { return }
       append(.select(Select()), [yes, x, other])
     default:
       let zeros = type(x).shape.map { _ in Dim(0) }
@@ -349,7 +377,9 @@ extension GraphGenerator {
     guard let x = anyValue(), type(x).elementType.isFloat else { return }
     let function = random.pick(Self.smooth + Self.simple)
     let unary = makeUnary(function, isFloat: true)
-    guard let a = node(.unary(unary), [x]), let b = node(.unary(unary), [x]), type(a).elementType != .bool else { return }
+    guard let a = node(.unary(unary), [x]), let b = node(.unary(unary), [x]), type(a).elementType != .bool else {
+      return
+    }
     _ = apply(random.pick([.add, .sub, .mul, .max]), a, b)
   }
 }

@@ -17,7 +17,10 @@ extension GraphGenerator {
   }
 
   private mutating func reduce() {
-    guard let x = value(where: { ($0.elementType.isInteger || Self.floats.contains($0.elementType)) && $0.elementType.bitWidth >= 8 })
+    guard
+      let x = value(where: {
+        ($0.elementType.isInteger || Self.floats.contains($0.elementType)) && $0.elementType.bitWidth >= 8
+      })
     else { return }
     let rank = type(x).rank
     var axes = (0..<rank).filter { _ in random.chance(40) }
@@ -33,8 +36,12 @@ extension GraphGenerator {
   }
 
   private mutating func argReduce() {
-    guard let x = value(where: { $0.rank > 0 && $0.elementType.bitWidth >= 8 && $0.elementType != .bool
-      && !Self.packed.contains($0.elementType) && $0.elementType != .u64 && $0.elementType != .i64 }) else { return }
+    guard
+      let x = value(where: {
+        $0.rank > 0 && $0.elementType.bitWidth >= 8 && $0.elementType != .bool
+          && !Self.packed.contains($0.elementType) && $0.elementType != .u64 && $0.elementType != .i64
+      })
+    else { return }
     append(
       .argReduce(
         ArgReduce(
@@ -43,9 +50,11 @@ extension GraphGenerator {
   }
 
   private mutating func cumulativeSum() {
-    guard let x = value(where: {
-      $0.rank > 0 && (Self.floats.contains($0.elementType) || [.i32, .i64, .u32, .u64].contains($0.elementType))
-    }) else { return }
+    guard
+      let x = value(where: {
+        $0.rank > 0 && (Self.floats.contains($0.elementType) || [.i32, .i64, .u32, .u64].contains($0.elementType))
+      })
+    else { return }
     append(
       .cumulativeSum(
         CumulativeSum(axis: random.below(type(x).rank), isExclusive: random.chance(40), isReverse: random.chance(40))),
@@ -53,10 +62,12 @@ extension GraphGenerator {
   }
 
   private mutating func topK() {
-    guard let x = value(where: {
-      $0.rank > 0 && $0.elementType.bitWidth >= 8 && $0.elementType != .bool && !Self.packed.contains($0.elementType)
-        && $0.elementType != .u64 && $0.elementType != .i64
-    }) else { return }
+    guard
+      let x = value(where: {
+        $0.rank > 0 && $0.elementType.bitWidth >= 8 && $0.elementType != .bool && !Self.packed.contains($0.elementType)
+          && $0.elementType != .u64 && $0.elementType != .i64
+      })
+    else { return }
     let axis = random.below(type(x).rank)
     let bound = least(type(x).shape[axis])
     append(.topK(TopK(count: Dim(random.within(0...bound)), axis: axis, isLargest: random.chance(60))), [x])
@@ -112,7 +123,9 @@ extension GraphGenerator {
     var steps: [Epilogue.Step] = []
     for _ in 0..<random.within(1...3) {
       if random.chance(50) {
-        let function = random.pick([Unary.Function.relu, .clip, .sigmoid, .tanh, .silu, .gelu, .linear, .leakyRelu, .abs])
+        let function = random.pick([
+          Unary.Function.relu, .clip, .sigmoid, .tanh, .silu, .gelu, .linear, .leakyRelu, .abs,
+        ])
         steps.append(.unary(makeUnary(function, isFloat: true)))
       } else if let other = operand(TensorType(result.elementType, smaller(result.shape))) {
         steps.append(.binary(random.pick([.add, .add, .mul, .sub, .max]), operand: operands.count))
@@ -124,7 +137,9 @@ extension GraphGenerator {
 
   mutating func matmul() {
     let a: ValueID
-    if random.chance(15), let found = value(where: { $0.elementType.isInteger && $0.elementType.bitWidth >= 8 && $0.rank >= 2 }) {
+    if random.chance(15),
+      let found = value(where: { $0.elementType.isInteger && $0.elementType.bitWidth >= 8 && $0.rank >= 2 })
+    {
       a = found
     } else {
       guard let found = floatValue(rank: 2...5) else { return }
@@ -149,10 +164,12 @@ extension GraphGenerator {
 
   /// An image: a float value of rank 3 to 5 with a known number of channels.
   mutating func image(_ layout: ImageLayout = .channelsFirst) -> ValueID? {
-    if random.chance(75), let found = value(where: {
-      Self.floats.contains($0.elementType) && (3...5).contains($0.rank)
-        && (1...8).contains($0.shape[layout.channelAxis(rank: $0.rank)].constant ?? 0)
-    }) {
+    if random.chance(75),
+      let found = value(where: {
+        Self.floats.contains($0.elementType) && (3...5).contains($0.rank)
+          && (1...8).contains($0.shape[layout.channelAxis(rank: $0.rank)].constant ?? 0)
+      })
+    {
       return found
     }
     let spatial = (0..<random.pick([1, 2, 2, 2, 3])).map { _ in size() }
@@ -179,7 +196,9 @@ extension GraphGenerator {
     let weightShape =
       isTransposed
       ? [channels, perGroup] + kernel : [perGroup * groups, channels / groups] + kernel
-    func pads(_ random: inout FuzzRandom) -> [Dim] { kernel.map { Dim(random.chance(60) ? ($0 - 1) / 2 : random.below(3)) } }
+    func pads(_ random: inout FuzzRandom) -> [Dim] {
+      kernel.map { Dim(random.chance(60) ? ($0 - 1) / 2 : random.below(3)) }
+    }
     let begins = pads(&random)
     let ends = random.chance(60) ? begins : pads(&random)
     let outputPadding = isTransposed && random.chance(30) ? strides.map { random.below($0) } : nil
@@ -228,9 +247,12 @@ extension GraphGenerator {
       let v = operand(TensorType(type.elementType, batch + [n, e]))
     else { return }
     var operands: [ValueID?] = [q, k, v]
-    if random.chance(40), let mask = operand(TensorType(type.elementType, smaller(batch + [m, n]))) { operands.append(mask) }
+    if random.chance(40), let mask = operand(TensorType(type.elementType, smaller(batch + [m, n]))) {
+      operands.append(mask)
+    }
     append(
-      .attention(Attention(scale: parameter(0...1), isCausal: random.chance(30), isKeyTransposed: isTransposed)), operands)
+      .attention(Attention(scale: parameter(0...1), isCausal: random.chance(30), isKeyTransposed: isTransposed)),
+      operands)
   }
 
   // MARK: - The rest
@@ -267,14 +289,17 @@ extension GraphGenerator {
     append(
       .resize(
         Resize(
-          mode: mode, coordinates: coordinates, nearest: random.pick([.roundPreferFloor, .roundPreferCeil, .floor, .ceil]),
+          mode: mode, coordinates: coordinates,
+          nearest: random.pick([.roundPreferFloor, .roundPreferCeil, .floor, .ceil]),
           cubicCoefficient: mode == .cubic && random.chance(50) ? -0.5 : -0.75,
           excludesOutside: mode == .cubic && random.chance(30), sizes: sizes, scales: hasScales ? scales : nil)), [x])
   }
 
   private mutating func recurrent() {
-    guard let x = random.chance(50) ? value(where: { Self.floats.contains($0.elementType) && $0.rank == 3 })
-      : input(floatType(), [size(), Dim(random.within(1...3)), Dim(random.within(1...4))])
+    guard
+      let x = random.chance(50)
+        ? value(where: { Self.floats.contains($0.elementType) && $0.rank == 3 })
+        : input(floatType(), [size(), Dim(random.within(1...3)), Dim(random.within(1...4))])
     else { return }
     let type = type(x)
     let (t, b, i) = (type.shape[0], type.shape[1], type.shape[2])
@@ -283,7 +308,9 @@ extension GraphGenerator {
     let d = Dim(direction == .bidirectional ? 2 : 1)
     let h = random.within(1...4)
     let gates = Dim(cell.gates * h)
-    func optional(_ percent: Int, _ dims: [Dim], _ element: ElementType? = nil, _ content: FuzzContent = .any) -> ValueID? {
+    func optional(_ percent: Int, _ dims: [Dim], _ element: ElementType? = nil, _ content: FuzzContent = .any)
+      -> ValueID?
+    {
       random.chance(percent) ? operand(TensorType(element ?? type.elementType, dims), content) : nil
     }
     guard let w = operand(TensorType(type.elementType, [d, gates, i])),
@@ -313,7 +340,9 @@ extension GraphGenerator {
     let hasZero = random.chance(60)
     let zero = hasZero ? operand(TensorType(to, shape), to.isFloat ? .range(0...0) : .range(0...3)) : nil
     let tail: [ValueID?] = hasZero ? [scale, zero] : [scale]
-    guard let q = append(.quantizeLinear(QuantizeLinear(axis: axis, to: to)), [x] + tail, keepsNaN: true)?.first else { return }
+    guard let q = append(.quantizeLinear(QuantizeLinear(axis: axis, to: to)), [x] + tail, keepsNaN: true)?.first else {
+      return
+    }
     if random.chance(80) { append(.dequantizeLinear(DequantizeLinear(axis: axis)), [q] + tail) }
   }
 }

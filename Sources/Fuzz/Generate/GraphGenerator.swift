@@ -151,7 +151,9 @@ struct GraphGenerator {
     return random.pick(fitting)
   }
 
-  mutating func anyValue() -> ValueID? { value { $0.elementType.bitWidth >= 8 && !Self.packed.contains($0.elementType) } }
+  mutating func anyValue() -> ValueID? {
+    value { $0.elementType.bitWidth >= 8 && !Self.packed.contains($0.elementType) }
+  }
 
   /// A float value, made up where there is none.
   mutating func floatValue(rank: ClosedRange<Int> = 0...8) -> ValueID? {
@@ -226,8 +228,9 @@ struct GraphGenerator {
         guard (graph.flops(of: node).evaluate(runs[index].context.symbols) ?? 0) <= Self.maximumFlops else {
           throw TypeFault("too much arithmetic")
         }
-        let tensors = try Evaluator.evaluate(
-          node, in: graph, node.operands.map { $0.flatMap { runs[index].values[$0] } }, &runs[index].context)
+        let operands = node.operands.map { $0.flatMap { runs[index].values[$0] } }
+        try checkMagnitudes(of: op, operands)
+        let tensors = try Evaluator.evaluate(node, in: graph, operands, &runs[index].context)
         for (result, tensor) in zip(results, tensors) {
           guard tensor.count <= Self.maximumCount else { throw TypeFault("too large") }
           guard agrees(graph.type(of: result), tensor, runs[index].context) else { throw TypeFault("other sizes") }
@@ -243,6 +246,25 @@ struct GraphGenerator {
     } catch {
       (graph, runs) = saved
       return nil
+    }
+  }
+
+  /// What no kernel in single precision can be asked for: sums of squares that overflow or vanish. And the library's
+  /// post-operations make a bound of a NaN, so that steps behind a product see none.
+  private func checkMagnitudes(of op: Op, _ operands: [Tensor?]) throws {
+    guard case .accumulating = op.definition.numericClass else { return }
+    var hasEpilogue = false
+    switch op {
+    case .matmul(let op): hasEpilogue = !op.epilogue.steps.isEmpty
+    case .convolution(let op): hasEpilogue = !op.epilogue.steps.isEmpty
+    default: break
+    }
+    for operand in operands {
+      guard let operand, operand.elementType.isFloat else { continue }
+      for value in operand.doubles {
+        if hasEpilogue, !value.isFinite { throw TypeFault("a NaN before an epilogue") }
+        if value.isFinite, value != 0, abs(value) > 1e15 || abs(value) < 1e-15 { throw TypeFault("squares overflow") }
+      }
     }
   }
 

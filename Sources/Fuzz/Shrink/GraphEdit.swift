@@ -27,7 +27,9 @@ enum GraphEdit {
     for input in graph.inputs {
       // An input that only gives a symbol its value is needed too.
       let binds = graph.type(of: input).shape.contains { $0.symbolName.map(symbols.contains) ?? false }
-      if read.contains(input) || binds { map[input] = result.addInput(name: graph[input].name, type: graph.type(of: input)) }
+      if read.contains(input) || binds {
+        map[input] = result.addInput(name: graph[input].name, type: graph.type(of: input))
+      }
     }
     for (value, substitute) in replacing.sorted(by: { $0.key < $1.key }) where read.contains(value) {
       switch substitute {

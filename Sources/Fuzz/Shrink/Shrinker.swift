@@ -88,8 +88,11 @@ public struct Shrinker {
     guard let traces = try? runs.map({ try GraphEdit.trace(graph, $0) }) else { return }
     // Passed by: an operand of the same type stands for the result.
     for result in node.results {
-      for operand in Set(node.operands.compactMap { $0 }).sorted() where graph.type(of: operand) == graph.type(of: result) {
-        if accept({ try Self.remade(GraphEdit.rebuild(graph, outputs: all, replacing: [result: .value(operand)]), runs) }) {
+      for operand in Set(node.operands.compactMap { $0 }).sorted()
+      where graph.type(of: operand) == graph.type(of: result) {
+        if accept({
+          try Self.remade(GraphEdit.rebuild(graph, outputs: all, replacing: [result: .value(operand)]), runs)
+        }) {
           return
         }
       }
@@ -142,7 +145,9 @@ public struct Shrinker {
   }
 
   private mutating func makeElementsSimpler() {
-    let changes: [(Double) -> Double] = [{ _ in 0 }, { _ in 1 }, { $0.isFinite ? $0.rounded() : $0 }, { $0.isFinite ? ($0 * 4).rounded() / 4 : $0 }]
+    let changes: [(Double) -> Double] = [
+      { _ in 0 }, { _ in 1 }, { $0.isFinite ? $0.rounded() : $0 }, { $0.isFinite ? ($0 * 4).rounded() / 4 : $0 },
+    ]
     for run in item.runs.indices {
       for name in item.runs[run].keys.sorted() {
         guard let tensor = item.runs[run][name], tensor.elementType.isFloat else { continue }
