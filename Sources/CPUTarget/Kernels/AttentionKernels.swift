@@ -166,7 +166,9 @@ struct AttentionKernels {
 
     let target = k.let("target", (matrix * m + first) * .i64(width))
     k.loop("row", to: valid) { row in
-      let factor = k.let("factor", .literal(1, compute) / k.load(totals, row))
+      // Without keys there is nothing to sum, and the total stays zero.
+      let total = k.let("total", k.load(totals, row))
+      let factor = k.let("factor", .choose(total.equal(zero), zero, .literal(1, compute) / total))
       k.loop("i", to: .i64(width), .vector) { i in
         k.store(y, target + row * .i64(width) + i, k.load(sums, row * .i64(width) + i) * factor)
       }

@@ -82,7 +82,8 @@ struct GraphGenerator {
       var dims = shape()
       if dims.isEmpty { dims = [1] }
       dims[random.below(dims.count)] = .symbol(symbol)
-      _ = input(random.chance(80) ? mainType : elementType(), dims)
+      let type = random.chance(80) ? mainType : elementType()
+      if input(type, dims) == nil { _ = input(type, [.symbol(symbol)]) }
     }
     if symbols.isEmpty || random.chance(50) { _ = input(mainType, shape()) }
   }

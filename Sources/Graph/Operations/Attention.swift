@@ -87,8 +87,7 @@ public struct Attention: OpDefinition {
   public func flops(_ operands: [TensorType?], _ results: [TensorType]) -> Dim {
     guard let q = operands[0], let v = operands[2] else { return 0 }
     let n = v.shape[v.rank - 2]
-    return q.elementCount * n * 2 + results[0].elementCount * n * 2 + q.elementCount.floorDivided(
-      by: q.shape[q.rank - 1])
-      * n * 4
+    let scores = q.shape.dropLast().reduce(n, *)
+    return q.elementCount * n * 2 + results[0].elementCount * n * 2 + scores * 4
   }
 }

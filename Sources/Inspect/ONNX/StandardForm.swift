@@ -44,10 +44,15 @@ struct StandardForm {
     return sizes.count == values.count ? sizes : nil
   }
 
-  /// nil where no single operator means the same for every size that the symbols can have.
+  /// nil where no single operator means the same for every size that the symbols can have, or takes these types.
   init?(_ node: Node, in graph: Graph) {
     let types = node.operands.map { $0.map { graph.type(of: $0) } }
     guard let form = Self.form(node, types, graph) else { return nil }
+    for (position, operand) in form.operands.enumerated() {
+      guard case .operand(let index) = operand, let type = types[index] else { continue }
+      guard StandardTypes.takes(form.op, position, type.elementType) else { return nil }
+    }
+    if let result = node.results.first, !StandardTypes.gives(form.op, graph.type(of: result).elementType) { return nil }
     self = form
   }
 
