@@ -37,7 +37,8 @@ enum StandardTypes {
 
   private static func first(_ op: String) -> Set<ElementType> {
     switch op {
-    case "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "AveragePool", "Conv", "ConvTranspose", "Cos", "Cosh", "Elu",
+    case "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "AveragePool", "Conv", "ConvTranspose", "Cos", "Cosh",
+      "Elu",
       "GRU", "HardSigmoid", "HardSwish", "LSTM", "LpPool", "Mish", "RNN", "Round", "Selu", "Sin", "Sinh", "Softplus",
       "Softsign", "Tan", "ThresholdedRelu":
       floats
@@ -47,12 +48,14 @@ enum StandardTypes {
     case "Celu": [.f32]
     case "MaxPool": floats.union([.i8, .u8])
     case "Shrink", "TopK": floats.union(integers)
-    case "CumSum", "Gemm", "MatMul", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMean", "ReduceProd",
+    case "CumSum", "Gemm", "MatMul", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMean",
+      "ReduceProd",
       "ReduceSum", "ReduceSumSquare":
       bfloats.union(wideIntegers)
     case "ReduceMax", "ReduceMin": bfloats.union(wideIntegers).union([.i8, .u8, .bool])
     case "Neg", "Relu": bfloats.union(signed)
-    case "Abs", "Add", "ArgMax", "ArgMin", "Clip", "Div", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Min",
+    case "Abs", "Add", "ArgMax", "ArgMin", "Clip", "Div", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max",
+      "Min",
       "Mod", "Mul", "Sign", "Sub":
       numbers
     case "And", "Not", "Or", "Xor": [.bool]
