@@ -139,6 +139,13 @@ public struct Slice: OpDefinition {
       } else if steps[axis] == 1 {
         try context.requireAtMost(
           starts[axis] + sizes[axis], .maximum(type.shape[axis], starts[axis]), "slice of axis \(axis) ends too late")
+      } else if steps[axis].constant == nil {
+        // Both ends are inside, unless there are no elements.
+        let (first, count) = (starts[axis], sizes[axis])
+        for end in [first, first + (count - 1) * steps[axis]] {
+          try context.requireAtMost(0, count * end, "slice starts before axis \(axis)")
+          try context.requireAtMost(count * (end - type.shape[axis] + 1), 0, "slice of axis \(axis) ends too late")
+        }
       }
     }
     return [TensorType(type.elementType, sizes)]

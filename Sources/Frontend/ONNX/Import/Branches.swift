@@ -124,7 +124,7 @@ extension ONNXImporter {
       else { return false }
     }
     let merged = model.indices.map { index -> TensorType in
-      merge(types.map { $0?[index] }, into: call.builder)
+      merge(types.compactMap { $0?[index] }, into: call.builder)
     }
     var regions: [Graph] = []
     for index in branches.indices {
@@ -183,13 +183,13 @@ extension ONNXImporter {
     bind(values, to: done.outputs, in: &stack[level], call.builder)
   }
 
-  /// One type for both branches' results: sizes that differ, or that a branch decides inside, are fresh symbols.
-  private func merge(_ types: [TensorType?], into builder: RegionBuilder) -> TensorType {
-    let present = types.compactMap { $0 }
-    guard let first = present.first else { return TensorType(.f32) }
+  /// One type for the results of several branches, which agree in rank: sizes that differ, or that a branch decides
+  /// inside, are fresh symbols.
+  func merge(_ types: [TensorType], into builder: RegionBuilder) -> TensorType {
+    guard let first = types.first else { return TensorType(.f32) }
     let shape = first.shape.indices.map { axis -> Dim in
       let size = first.shape[axis]
-      let agrees = present.allSatisfy { $0.shape[axis] == size }
+      let agrees = types.allSatisfy { $0.shape[axis] == size }
       if agrees, size.symbols.allSatisfy(builder.knows) { return size }
       return .symbol(symbols.freshSize())
     }

@@ -89,6 +89,13 @@ struct Call {
       attributes: kept.merging(changes) { $1 }, isRead: isRead)
   }
 
+  /// The same node, to be translated into another graph.
+  func with(_ builder: RegionBuilder) -> Call {
+    Call(
+      importer: importer, builder: builder, node: node, opset: opset, inputs: inputs, attributes: attributes,
+      isRead: isRead)
+  }
+
   func int(_ name: String) throws -> Int? {
     switch attribute(name) {
     case nil: return nil
@@ -284,18 +291,25 @@ struct Call {
       throw unsupported("the number of \(what) is decided by data")
     }
     let names = (0..<count).map { _ in areSizes ? importer.symbols.freshSize() : importer.symbols.freshData() }
-    let data = try cast(value, to: .i64)
+    var data = try cast(value, to: .i64)
+    // Numbers beyond these are as good as infinite; within, there is room for arithmetic.
+    if !areSizes { data = try binary(.min, try binary(.max, data, -0x1p62), 0x1p62) }
     _ = try emitAll(.bindSymbols(BindSymbols(names)), [data])
     builder.define(names)
     return names.map { .symbol($0) }
   }
 
+  /// The elements as numbers; nil where only the run knows them.
+  func knownConstants(of value: ImportedValue) throws -> [Int]? {
+    if let known = value.known?.constants { return known }
+    if value.type.elementCount == 0 { return [] }
+    guard let tensor = folded(value), tensor.elementType.isInteger, tensor.count <= KnownSizes.limit else { return nil }
+    return tensor.integers.map { Int($0) }
+  }
+
   /// The elements as numbers; what only the run decides is not supported.
   func constants(of value: ImportedValue, _ what: String) throws -> [Int] {
-    if let known = value.known?.constants { return known }
-    if let tensor = folded(value), tensor.elementType.isInteger, tensor.count <= KnownSizes.limit {
-      return tensor.integers.map { Int($0) }
-    }
+    if let known = try knownConstants(of: value) { return known }
     throw unsupported("\(what) must be constants", remedy: "fold constants in the exporter, or give sizes with --shape")
   }
 

@@ -75,7 +75,7 @@ extension Call {
   private func withRepeats() throws -> Call {
     let x = try input(0)
     let along = try axis(try constants(of: try reshape(try input(2), []), "the axis")[0], rank: x.type.rank)
-    let count = try sizes(of: try reshape(try input(1), []), "tiles")[0]
+    let count = try sizes(of: try reshape(try input(1), []), "tiles", areSizes: true)[0]
     let repeats = (0..<x.type.rank).map { $0 == along ? count : 1 }
     return changing(inputs: [x, ImportedValue(.vector(repeats), .i64, sources: [source])])
   }

@@ -35,7 +35,7 @@ enum GeneratorOperators {
   }
 
   private static func constantOfShape(_ call: Call) throws -> [ImportedValue?] {
-    let shape = try call.sizes(of: try call.input(0), "sizes")
+    let shape = try call.sizes(of: try call.input(0), "sizes", areSizes: true)
     try call.require(shape.allSatisfy { $0.constant.map { $0 >= 0 } ?? true }, "sizes are negative: \(shape)")
     var fill = Tensor(scalar: 0, .f32)
     switch call.attribute("value") {
@@ -94,7 +94,7 @@ enum GeneratorOperators {
   /// Cosine windows: the sum of (-1)^i · a_i · cos(2πik/n).
   private static func window(_ call: Call, _ coefficients: [Double]) throws -> [ImportedValue?] {
     let type = try call.elementType("output_datatype") ?? .f32
-    let sizes = try call.sizes(of: try call.input(0), "the size")
+    let sizes = try call.sizes(of: try call.input(0), "the size", areSizes: true)
     try call.require(sizes.count == 1, "\(sizes.count) sizes")
     let isPeriodic = try call.flag("periodic", default: true)
     guard let size = sizes[0].constant else {

@@ -79,7 +79,7 @@ enum IndexOperators {
   private static func oneHot(_ call: Call) throws -> [ImportedValue?] {
     let (given, values) = (try call.input(0), try call.input(2))
     let depthValue = try call.cast(try call.input(1), to: .i64)
-    let depth = try call.sizes(of: depthValue, "the depth")
+    let depth = try call.sizes(of: depthValue, "the depth", areSizes: true)
     try call.require(depth.count == 1, "the depth is \(depthValue.type)")
     let rank = given.type.rank + 1
     let axis = try call.axis(try call.int("axis", default: -1), rank: rank)

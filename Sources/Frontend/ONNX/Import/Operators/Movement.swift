@@ -4,7 +4,7 @@ import SwageTensor
 /// Operators that move elements.
 enum MovementOperators {
   static let table: [String: Handler] = [
-    "Transpose": transpose, "Expand": expand, "Tile": tile, "Concat": concat, "Split": split, "Slice": slice,
+    "Transpose": transpose, "Expand": expand, "Tile": tile, "Concat": concat, "Split": split, "Slice": SliceOperator.slice,
     "Pad": pad,
     "DepthToSpace": depthToSpace, "SpaceToDepth": spaceToDepth, "Trilu": trilu, "ReverseSequence": reverseSequence,
     "CenterCropPad": centerCropPad,
@@ -21,7 +21,7 @@ enum MovementOperators {
 
   private static func expand(_ call: Call) throws -> [ImportedValue?] {
     let x = try call.input(0)
-    let target = try call.sizes(of: try call.input(1), "sizes")
+    let target = try call.sizes(of: try call.input(1), "sizes", areSizes: true)
     let result = try call.broadcast(x, try merged(call, x.type.shape, target))
     result.splat = result.splat ?? x.splat
     return [result]
@@ -35,7 +35,7 @@ enum MovementOperators {
 
   private static func tile(_ call: Call) throws -> [ImportedValue?] {
     let x = try call.input(0)
-    let repeats = try call.sizes(of: try call.input(1), "repeats")
+    let repeats = try call.sizes(of: try call.input(1), "repeats", areSizes: true)
     try call.require(repeats.count == x.type.rank, "\(repeats.count) repeats for \(x.type)")
     try call.require(repeats.allSatisfy { $0.constant.map { $0 >= 0 } ?? true }, "negative repeats \(repeats)")
     var (split, repeated): ([Dim], [Dim]) = ([], [])
@@ -68,7 +68,7 @@ enum MovementOperators {
     // Opset 1 has both.
     let given =
       call.opset >= 13 || call.optional(1) != nil
-      ? try call.optional(1).map { try call.sizes(of: $0, "sizes of the parts") }
+      ? try call.optional(1).map { try call.sizes(of: $0, "sizes of the parts", areSizes: true) }
       : try call.ints("split").map { $0.map { Dim($0) } }
     if let given {
       parts = given
@@ -106,70 +106,6 @@ enum MovementOperators {
     return try call.emit(.slice(Slice(starts: starts, sizes: sizes, steps: steps)), [x])
   }
 
-  private static func slice(_ call: Call) throws -> [ImportedValue?] {
-    let x = try call.input(0)
-    let rank = x.type.rank
-    let given: (starts: [Dim], ends: [Dim], axes: [Int]?, steps: [Int]?)
-    if call.opset < 10 {
-      guard let starts = try call.ints("starts"), let ends = try call.ints("ends") else {
-        throw NodeFault.invalid("starts or ends are missing")
-      }
-      given = (starts.map { Dim($0) }, ends.map { Dim($0) }, try call.ints("axes"), nil)
-    } else {
-      given = (
-        try call.sizes(of: try call.input(1), "starts"), try call.sizes(of: try call.input(2), "ends"),
-        try call.optional(3).map { try call.constants(of: $0, "axes") },
-        try call.optional(4).map { try call.constants(of: $0, "steps") }
-      )
-    }
-    let axes = try call.axes(given.axes ?? Array(given.starts.indices), rank: rank)
-    let steps = given.steps ?? axes.map { _ in 1 }
-    try call.require(
-      given.starts.count == axes.count && given.ends.count == axes.count && steps.count == axes.count,
-      "\(given.starts.count) starts, \(given.ends.count) ends and \(steps.count) steps for \(axes.count) axes")
-    var starts = [Dim](repeating: 0, count: rank)
-    var sizes = x.type.shape
-    var allSteps = [Dim](repeating: 1, count: rank)
-    for (index, axis) in axes.enumerated() {
-      let step = steps[index]
-      try call.require(step != 0 && step != .min, "step \(step) on axis \(axis)")
-      let range = range(call.sizes, given.starts[index], given.ends[index], step, size: x.type.shape[axis])
-      (starts[axis], sizes[axis], allSteps[axis]) = (range.start, range.count, Dim(step))
-    }
-    let isPlain = allSteps.allSatisfy { $0 == 1 }
-    return [try take(call, x, starts: starts, sizes: sizes, steps: isPlain ? nil : allSteps)]
-  }
-
-  /// ONNX's bounds (negative ones count from the end, all are clamped) as a start and a number of elements.
-  static func range(_ sizes: SizeArithmetic, _ start: Dim, _ end: Dim, _ step: Int, size: Dim) -> (
-    start: Dim, count: Dim
-  ) {
-    // Numbers from here on mean the end, also where the size is not known: exporters write 2^31 - 1, 2^63 - 1 or 10^9.
-    let infinity = 1_000_000_000
-    /// The position clamped to 0…size, or to -1…size-1 for steps backwards.
-    func position(_ bound: Dim) -> Dim {
-      let low: Dim = step > 0 ? 0 : -1
-      let high = step > 0 ? size : size - 1
-      if let value = bound.constant {
-        if value >= infinity { return high }
-        if value <= -infinity { return low }
-        if value >= 0 { return sizes.smaller(Dim(value), high) }
-        // Clamped from below: size - min(size - low, -value).
-        return size - sizes.smaller(size - low, Dim(-value))
-      }
-      let absolute = bound == -size ? 0 : bound + sizes.isNegative(bound) * size
-      return sizes.smaller(sizes.larger(absolute, low), high)
-    }
-    let (first, last) = (position(start), position(end))
-    if step > 0 {
-      let count = sizes.larger(last - first, 0).ceilDivided(by: Dim(step))
-      return (first, count)
-    }
-    let count = sizes.larger(first - last, 0).ceilDivided(by: Dim(-step))
-    // Nothing is read where the count is zero, but the start must not be negative.
-    return (sizes.larger(first, 0), count)
-  }
-
   // MARK: - Pad
 
   private static func pad(_ call: Call) throws -> [ImportedValue?] {
@@ -180,6 +116,10 @@ enum MovementOperators {
     let pads: [Dim]
     var axes = Array(0..<rank)
     var fill: ImportedValue?
+    if call.opset >= 18, let given = call.optional(3), try call.knownConstants(of: given) == nil {
+      let spread = try padsOfAllAxes(call, x.type, given)
+      return try pad(call.changing(inputs: [x, spread, call.optional(2)]))
+    }
     if call.opset < 11 {
       guard let given = try call.ints("pads") ?? call.ints("paddings") else {
         throw NodeFault.invalid("pads are missing")
@@ -201,9 +141,28 @@ enum MovementOperators {
     return [try call.emit(.pad(Pad(mode: mode, begins: begins, ends: ends)), [x, fill])]
   }
 
+  /// Amounts for axes that only the run knows, as amounts for all axes.
+  private static func padsOfAllAxes(_ call: Call, _ x: TensorType, _ given: ImportedValue) throws -> ImportedValue {
+    let pads = try call.cast(try call.input(1), to: .i64)
+    let count = given.type.elementCount
+    try call.require(
+      pads.type.rank == 1 && given.type.rank <= 1 && pads.type.shape[0].constant.map { Dim($0) == count * 2 } ?? true,
+      "\(pads.type) pads for \(given.type) axes")
+    let axes = try RuntimeAxes(call, given, rank: x.rank)
+    let none = call.constant(Tensor(zeros: .i64, [x.rank]))
+    let parts = try [0, count].map { start in
+      try call.emit(
+        .scatterElements(ScatterElements(axis: 0, reduction: .none)),
+        [none, axes.positions, try take(call, pads, starts: [start], sizes: [count])])
+    }
+    // Where the axes are not valid, more is taken away than there is.
+    let amounts = try call.emit(.concat(Concat(axis: 0)), parts)
+    return try axes.checked(call, amounts, else: -1 << 31)
+  }
+
   private static func centerCropPad(_ call: Call) throws -> [ImportedValue?] {
     var x = try call.input(0)
-    let target = try call.sizes(of: try call.input(1), "sizes")
+    let target = try call.sizes(of: try call.input(1), "sizes", areSizes: true)
     let axes = try call.axes(try call.ints("axes") ?? Array(0..<x.type.rank), rank: x.type.rank)
     try call.require(target.count == axes.count, "\(target.count) sizes for \(axes.count) axes")
     var (starts, sizes) = ([Dim](repeating: 0, count: x.type.rank), x.type.shape)

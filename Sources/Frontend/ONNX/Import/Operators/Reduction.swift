@@ -25,6 +25,12 @@ enum ReductionOperators {
   {
     let x = try call.input(0)
     let keeps = try call.flag("keepdims", default: true)
+    if call.opset >= opset,
+      let results = try call.forEachSetOfAxes(
+        at: 1, rank: x.type.rank, ranksDiffer: !keeps, { try reduce($0, function, inputFrom: opset) })
+    {
+      return results
+    }
     let given = try ShapeOperators.givenAxes(call, inputFrom: opset)
     var axes = try call.axes(given ?? [], rank: x.type.rank)
     if axes.isEmpty {
@@ -50,12 +56,18 @@ enum ReductionOperators {
 
   private static func cumulative(_ call: Call, _ function: Cumulative.Function) throws -> [ImportedValue?] {
     let x = try call.input(0)
-    let axes = try call.constants(of: try call.input(1), "the axis")
-    try call.require(axes.count == 1, "\(axes.count) axes")
-    let op = Cumulative(
-      function, axis: try call.axis(axes[0], rank: x.type.rank), isExclusive: try call.flag("exclusive"),
-      isReverse: try call.flag("reverse"))
-    return [try call.emit(.cumulative(op), [x])]
+    let given = try call.input(1)
+    try call.require(given.type.elementCount.constant.map { $0 == 1 } ?? true, "the axis is \(given.type)")
+    func along(_ axis: Int, of value: ImportedValue) throws -> ImportedValue {
+      let op = Cumulative(
+        function, axis: axis, isExclusive: try call.flag("exclusive"), isReverse: try call.flag("reverse"))
+      return try call.emit(.cumulative(op), [value])
+    }
+    if let axis = try call.knownConstants(of: given)?.first {
+      return [try along(try call.axis(axis, rank: x.type.rank), of: x)]
+    }
+    let split = try RuntimeAxes(call, given, rank: x.type.rank).split(call, x.type.shape)
+    return [try call.reshape(try along(1, of: try call.reshape(x, split)), x.type.shape)]
   }
 
   private static func topK(_ call: Call) throws -> [ImportedValue?] {
@@ -66,7 +78,7 @@ enum ReductionOperators {
       guard let k = try call.int("k") else { throw NodeFault.invalid("attribute k is missing") }
       count = Dim(k)
     } else {
-      let sizes = try call.sizes(of: try call.input(1), "k")
+      let sizes = try call.sizes(of: try call.input(1), "k", areSizes: true)
       try call.require(sizes.count == 1, "\(sizes.count) values for k")
       count = sizes[0]
     }

@@ -51,7 +51,7 @@ enum ResizeOperators {
     var isDownsampling = false
     var result: ImportedValue
     if let sizeInput = call.optional(3) {
-      let given = try call.sizes(of: sizeInput, "sizes")
+      let given = try call.sizes(of: sizeInput, "sizes", areSizes: true)
       try call.require(given.count == axes.count, "\(given.count) sizes for \(axes.count) axes")
       var sizes = x.type.shape
       for (axis, size) in zip(axes, given) { sizes[axis] = size }

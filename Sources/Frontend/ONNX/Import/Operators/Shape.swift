@@ -103,6 +103,9 @@ enum ShapeOperators {
   private static func squeeze(_ call: Call) throws -> [ImportedValue?] {
     let x = try call.input(0)
     let shape = x.type.shape
+    if call.opset >= 13, let given = call.optional(1), try call.knownConstants(of: given) == nil {
+      return [try reshape(call, x, leavingOut: given)]
+    }
     let axes: [Int]
     let given = try givenAxes(call, inputFrom: 13)
     if let given {
@@ -133,8 +136,41 @@ enum ShapeOperators {
       x, unless: isShorter, "a size of \(x.type) is 1, which a squeeze without axes removes: compile with --shape")
   }
 
+  /// Axes of size one leave, which only the run knows. That they have no other size shows in the number of elements.
+  private static func reshape(_ call: Call, _ x: ImportedValue, leavingOut given: ImportedValue) throws -> ImportedValue
+  {
+    let rank = x.type.rank
+    guard let count = given.type.elementCount.constant else {
+      throw call.unsupported("the number of axes is decided by data")
+    }
+    try call.require(count <= rank, "\(count) axes of \(x.type)")
+    let axes = try RuntimeAxes(call, given, rank: rank)
+    let kept = try axes.others(call, count: rank - count)
+    let sizes = try call.emit(.gather(Gather(axis: 0)), [call.vector(x.type.shape), kept])
+    return try call.reshape(x, try call.sizes(of: try axes.checked(call, sizes), "sizes", areSizes: true))
+  }
+
+  /// Axes of size one arrive at places that only the run knows.
+  private static func reshape(_ call: Call, _ x: ImportedValue, inserting given: ImportedValue) throws -> ImportedValue
+  {
+    guard let count = given.type.elementCount.constant else {
+      throw call.unsupported("the number of axes is decided by data")
+    }
+    let rank = x.type.rank + count
+    try call.require(rank <= 64, "rank \(rank) is too large")
+    let axes = try RuntimeAxes(call, given, rank: rank)
+    let own = try axes.others(call, count: x.type.rank)
+    let ones = call.constant(Tensor(.i64, [rank], integers: [Int64](repeating: 1, count: rank)))
+    let sizes = try call.emit(
+      .scatterElements(ScatterElements(axis: 0, reduction: .none)), [ones, own, call.vector(x.type.shape)])
+    return try call.reshape(x, try call.sizes(of: try axes.checked(call, sizes), "sizes", areSizes: true))
+  }
+
   private static func unsqueeze(_ call: Call) throws -> [ImportedValue?] {
     let x = try call.input(0)
+    if call.opset >= 13, let given = call.optional(1), try call.knownConstants(of: given) == nil {
+      return [try reshape(call, x, inserting: given)]
+    }
     guard let given = try givenAxes(call, inputFrom: 13) else { throw NodeFault.invalid("axes are missing") }
     let rank = x.type.rank + given.count
     try call.require(rank <= 64, "rank \(rank) is too large")

@@ -2,17 +2,26 @@ import Foundation
 import SwageGraph
 import SwageTensor
 
-/// Fourier transforms of constant length, as products with matrices of cosines and sines.
+/// Fourier transforms, as products with matrices of cosines and sines.
 enum SpectralOperators {
   static let table: [String: Handler] = ["DFT": transform, "STFT": shortTime]
 
-  /// Elements that a matrix may have.
+  /// Elements that a matrix may have as a constant.
   private static let limit = 1 << 22
 
-  /// cos and sin of 2πnk / length for the given rows and columns, times a factor by row.
+  /// A real signal's spectrum, of which half is given: the rows but the first, and the one in the middle, count twice.
+  private struct Weights {
+    var isHalf = false
+    var dividesByLength = false
+  }
+
+  /// cos and sin of 2πnk / length for the given rows and columns, in weighted rows.
   private static func matrices(
-    _ call: Call, rows: Int, columns: Int, length: Int, type: ElementType, weight: (Int) -> Double = { _ in 1 }
+    _ call: Call, rows: Dim, columns: Dim, length: Dim, type: ElementType, weights: Weights = Weights()
   ) throws -> (cosine: ImportedValue, sine: ImportedValue) {
+    guard let rows = rows.constant, let columns = columns.constant, let length = length.constant else {
+      return try computedMatrices(call, rows: rows, columns: columns, length: length, type: type, weights: weights)
+    }
     guard let count = Checked.multiply(rows, columns), count <= limit else {
       throw call.unsupported("a transform of length \(length) is too long")
     }
@@ -20,7 +29,8 @@ enum SpectralOperators {
       var values: [Double] = []
       values.reserveCapacity(count)
       for row in 0..<rows {
-        let factor = weight(row)
+        var factor = weights.dividesByLength ? 1 / Double(length) : 1
+        if weights.isHalf, row != 0, 2 * row != length { factor *= 2 }
         for column in 0..<columns {
           let step = (row &* column) % length
           values.append(factor * function(2 * .pi * Double(step) / Double(length)))
@@ -31,11 +41,39 @@ enum SpectralOperators {
     return (matrix(cos), matrix(sin))
   }
 
-  private static func length(_ call: Call, _ value: ImportedValue?, _ what: String) throws -> Int? {
+  /// The same as operations, for sizes that are not known.
+  private static func computedMatrices(
+    _ call: Call, rows: Dim, columns: Dim, length: Dim, type: ElementType, weights: Weights
+  ) throws -> (cosine: ImportedValue, sine: ImportedValue) {
+    func number(_ value: Double, _ type: ElementType = .f64) -> ImportedValue { call.scalar(value, type) }
+    let size = ImportedValue(.scalar(length), .i64, sources: [call.source])
+    let wide = try call.cast(size, to: .f64)
+    let row = try call.reshape(try call.counting(rows), [rows, 1])
+    let steps = try call.binary(.mod, try call.binary(.mul, row, try call.counting(columns)), size)
+    let angles = try call.binary(
+      .mul, try call.cast(steps, to: .f64), try call.binary(.div, number(2 * .pi), wide))
+    var factor: ImportedValue?
+    if weights.isHalf {
+      let isFirst = try call.binary(.equal, row, 0)
+      let isMiddle = try call.binary(.equal, try call.binary(.mul, row, 2), size)
+      factor = try call.emit(
+        .select(Select()), [try call.binary(.or, isFirst, isMiddle), number(1), number(2)])
+    }
+    if weights.dividesByLength { factor = try call.binary(.div, factor ?? number(1), wide) }
+    func matrix(_ function: Unary.Function) throws -> ImportedValue {
+      let wave = try call.unary(function, angles)
+      return try call.cast(try factor.map { try call.binary(.mul, wave, $0) } ?? wave, to: type)
+    }
+    return (try matrix(.cos), try matrix(.sin))
+  }
+
+  private static func length(_ call: Call, _ value: ImportedValue?, _ what: String) throws -> Dim? {
     guard let value else { return nil }
-    let numbers = try call.constants(of: value, what)
-    guard numbers.count == 1, (1...limit).contains(numbers[0]) else { throw NodeFault.invalid("\(what) is \(numbers)") }
-    return numbers[0]
+    let sizes = try call.sizes(of: value, what, areSizes: true)
+    guard sizes.count == 1, sizes[0].constant.map({ (1...limit).contains($0) }) ?? true else {
+      throw NodeFault.invalid("\(what) is \(sizes)")
+    }
+    return sizes[0]
   }
 
   /// Real and imaginary part from the last axis; nil for an imaginary part of zeros.
@@ -65,6 +103,9 @@ enum SpectralOperators {
   private static func transform(_ call: Call) throws -> [ImportedValue?] {
     let x = try call.input(0)
     try call.require(x.type.rank >= 2, "a transform of \(x.type)")
+    if call.opset >= 20, let results = try call.forEachSetOfAxes(at: 2, rank: x.type.rank, transform) {
+      return results
+    }
     let isInverse = try call.flag("inverse")
     let isOneSided = try call.flag("onesided")
     var given = call.opset < 20 ? try call.int("axis", default: 1) : -2
@@ -75,37 +116,32 @@ enum SpectralOperators {
     }
     let axis = try call.axis(given, rank: x.type.rank)
     try call.require(axis < x.type.rank - 1, "axis \(axis) holds the parts of the numbers")
-    guard let size = x.type.shape[axis].constant, size >= 1 else {
-      throw call.unsupported("the length of the transform is not known", remedy: "give sizes with --shape")
-    }
+    let size = x.type.shape[axis]
+    try call.require(size != 0, "the signal \(x.type) is empty")
     let isReal = isInverse && isOneSided
     let wanted = try length(call, call.optional(1), "dft_length")
-    let length = wanted ?? (isReal ? max(2 * (size - 1), 1) : size)
+    let length = wanted ?? (isReal ? call.sizes.larger((size - 1) * 2, 1) : size)
     // The transformed axis comes last, cut or filled up with zeros.
     let rank = x.type.rank - 1
     let last = Array(0..<rank).filter { $0 != axis } + [axis]
-    let rows = isReal ? length / 2 + 1 : length
+    let half = length.floorDivided(by: 2) + 1
+    let rows = isReal ? half : length
     func prepared(_ part: ImportedValue) throws -> ImportedValue {
-      let moved = try call.transpose(part, last)
-      if size == rows { return moved }
-      var sizes = moved.type.shape
+      var moved = try call.transpose(part, last)
       let none = [Dim](repeating: 0, count: rank)
-      if size > rows {
-        sizes[rank - 1] = Dim(rows)
-        return try MovementOperators.take(call, moved, starts: none, sizes: sizes)
-      }
-      let ends = Array(none.dropLast()) + [Dim(rows - size)]
+      let kept = call.sizes.smaller(size, rows)
+      moved = try MovementOperators.take(call, moved, starts: none, sizes: Array(moved.type.shape.dropLast()) + [kept])
+      if kept == rows { return moved }
+      let ends = Array(none.dropLast()) + [rows - kept]
       return try call.emit(.pad(Pad(mode: .constant, begins: none, ends: ends)), [moved])
     }
     let (realPart, imaginaryPart) = try parts(call, x)
     let real = try prepared(realPart)
     let imaginary = try imaginaryPart.map { try prepared($0) }
-    let columns = isReal ? length : isOneSided ? length / 2 + 1 : length
-    let matrices = try matrices(call, rows: rows, columns: columns, length: length, type: x.type.elementType) { row in
-      let scale = isInverse ? 1 / Double(length) : 1
-      // The other half of a real signal's spectrum mirrors this one.
-      return isReal && row != 0 && 2 * row != length ? 2 * scale : scale
-    }
+    let columns = isReal ? length : isOneSided ? half : length
+    let matrices = try matrices(
+      call, rows: rows, columns: columns, length: length, type: x.type.elementType,
+      weights: Weights(isHalf: isReal, dividesByLength: isInverse))
     // Forward: (re + i·im) · (cos - i·sin); inverse: the same with +.
     func combined(_ a: ImportedValue?, _ b: ImportedValue?, _ function: Binary.Function) throws -> ImportedValue {
       switch (a, b) {
@@ -136,14 +172,14 @@ enum SpectralOperators {
     try call.require(signal.type.rank == 3, "the signal is \(signal.type)")
     guard let step = try length(call, call.optional(1), "frame_step") else { throw NodeFault.invalid("no frame_step") }
     let window = call.optional(2)
-    guard
-      let size = try length(call, call.optional(3), "frame_length") ?? window?.type.shape.first?.constant
-        ?? signal.type.shape[1].constant, size >= 1
-    else { throw call.unsupported("the length of the frames is not known", remedy: "give sizes with --shape") }
-    let frames = (signal.type.shape[1] - Dim(size)).floorDivided(by: Dim(step)) + 1
-    let start = try call.binary(.mul, try call.counting(frames), Double(step))
-    let index = try call.binary(.add, try call.reshape(start, [frames, 1]), try call.counting(Dim(size)))
-    let bins = try call.flag("onesided", default: true) ? size / 2 + 1 : size
+    let size =
+      try length(call, call.optional(3), "frame_length") ?? window?.type.shape.first ?? signal.type.shape[1]
+    try call.require(size.constant.map { $0 >= 1 } ?? true, "frame_length is \(size)")
+    let frames = (signal.type.shape[1] - size).floorDivided(by: step) + 1
+    let stride = ImportedValue(.scalar(step), .i64, sources: [call.source])
+    let start = try call.binary(.mul, try call.counting(frames), stride)
+    let index = try call.binary(.add, try call.reshape(start, [frames, 1]), try call.counting(size))
+    let bins = try call.flag("onesided", default: true) ? size.floorDivided(by: 2) + 1 : size
     let matrices = try matrices(call, rows: size, columns: bins, length: size, type: signal.type.elementType)
     func framed(_ part: ImportedValue) throws -> ImportedValue {
       let picked = try call.emit(.gather(Gather(axis: 1)), [part, index])
