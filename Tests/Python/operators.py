@@ -22,6 +22,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
+import axes_cases
 import vision_cases
 
 
@@ -109,7 +110,8 @@ def main() -> None:
     parser.add_argument("--keep")
     parser.add_argument("--list", action="store_true", help="shows every case")
     options = parser.parse_args()
-    cases = [case for case in vision_cases.all_cases(OperatorCase) if re.search(options.only, case.name)]
+    families = (vision_cases, axes_cases)
+    cases = [one for family in families for one in family.all_cases(OperatorCase) if re.search(options.only, one.name)]
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(options.keep or scratch)
         refused = [(case.name, error) for case in cases if (error := write(case, root))]

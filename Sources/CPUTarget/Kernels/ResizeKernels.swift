@@ -60,18 +60,20 @@ struct ResizeKernels {
 
   private func f64(_ x: Expression) -> Expression { x.cast(.f64) }
 
-  /// Where output place `place` of `axis` lies in the input.
+  /// Where output place `place` of `axis` lies in the input, in single precision.
   private func position(_ place: Expression, _ axis: Int) -> Expression {
+    func single(_ x: Expression) -> Expression { x.cast(.f32) }
     let (i, o) = (k.size(input[axis]), k.size(output[axis]))
-    let scale = op.scales.map { Expression.f64($0[axis]) } ?? k.let("scale", f64(o) / f64(i))
-    let p = f64(place)
+    let scale =
+      op.scales.map { Expression.f32(Double(Float($0[axis]))) } ?? k.let("scale", single(o) / single(i))
+    let p = single(place)
     switch op.coordinates {
-    case .halfPixel: return (p + .f64(0.5)) / scale - .f64(0.5)
+    case .halfPixel: return (p + .f32(0.5)) / scale - .f32(0.5)
     case .halfPixelSymmetric:
-      let adjustment = f64(o) / (scale * f64(i))
-      return f64(i) / .f64(2) * (.f64(1) - adjustment) + (p + .f64(0.5)) / scale - .f64(0.5)
-    case .pytorchHalfPixel: return .choose(o.greaterThan(1), (p + .f64(0.5)) / scale - .f64(0.5), .f64(0))
-    case .alignCorners: return .choose(o.equal(1), .f64(0), p * f64(i - 1) / f64(o - 1))
+      let adjustment = single(o) / (scale * single(i))
+      return single(i) * .f32(0.5) * (.f32(1) - adjustment) + (p + .f32(0.5)) / scale - .f32(0.5)
+    case .pytorchHalfPixel: return .choose(o.greaterThan(1), (p + .f32(0.5)) / scale - .f32(0.5), .f32(0))
+    case .alignCorners: return .choose(o.equal(1), .f32(0), p * (single(i) - .f32(1)) / (single(o) - .f32(1)))
     case .asymmetric: return p / scale
     }
   }
@@ -82,7 +84,7 @@ struct ResizeKernels {
 
   private func taps(_ place: Expression, _ axis: Int) -> [Tap] {
     guard resized.contains(axis) else { return [Tap(index: place, weight: nil)] }
-    let at = k.let("position", position(place, axis))
+    let at = k.let("position", f64(position(place, axis)))
     switch op.mode {
     case .nearest:
       let rounded: Expression =

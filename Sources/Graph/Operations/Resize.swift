@@ -119,24 +119,23 @@ public struct Resize: OpDefinition {
     return [Tensor(type, shape, doubles: x.doubles)]
   }
 
-  /// The position in the input that output position `index` of `axis` reads.
+  /// The position in the input that output position `index` of `axis` reads: in single precision, as onnxruntime has
+  /// it, since the last bit may decide which neighbour is nearest.
   func source(_ index: Int, _ axis: Int, _ input: Int, _ output: Int) -> Double {
-    let scale = scales?[axis] ?? Double(output) / Double(input)
-    let x = Double(index)
+    let scale = scales.map { Float($0[axis]) } ?? Float(output) / Float(input)
+    let position = Double(position(Float(index), scale, Float(input), Float(output)))
     // Far outside is as good as just outside, and fits an integer.
-    let position = position(x, scale, input, output)
     return position.isNaN ? 0 : min(max(position, -8), Double(input) + 8)
   }
 
-  private func position(_ x: Double, _ scale: Double, _ input: Int, _ output: Int) -> Double {
+  private func position(_ x: Float, _ scale: Float, _ input: Float, _ output: Float) -> Float {
     switch coordinates {
     case .halfPixel: return (x + 0.5) / scale - 0.5
     case .halfPixelSymmetric:
-      let adjustment = Double(output) / (scale * Double(input))
-      let center = Double(input) / 2
-      return center * (1 - adjustment) + (x + 0.5) / scale - 0.5
+      let adjustment = output / (scale * input)
+      return input * 0.5 * (1 - adjustment) + (x + 0.5) / scale - 0.5
     case .pytorchHalfPixel: return output > 1 ? (x + 0.5) / scale - 0.5 : 0
-    case .alignCorners: return output == 1 ? 0 : x * Double(input - 1) / Double(output - 1)
+    case .alignCorners: return output == 1 ? 0 : x * (input - 1) / (output - 1)
     case .asymmetric: return x / scale
     }
   }

@@ -4,7 +4,8 @@ import SwageTensor
 /// Operators that move elements.
 enum MovementOperators {
   static let table: [String: Handler] = [
-    "Transpose": transpose, "Expand": expand, "Tile": tile, "Concat": concat, "Split": split, "Slice": SliceOperator.slice,
+    "Transpose": transpose, "Expand": expand, "Tile": tile, "Concat": concat, "Split": split,
+    "Slice": SliceOperator.slice,
     "Pad": pad,
     "DepthToSpace": depthToSpace, "SpaceToDepth": spaceToDepth, "Trilu": trilu, "ReverseSequence": reverseSequence,
     "CenterCropPad": centerCropPad,

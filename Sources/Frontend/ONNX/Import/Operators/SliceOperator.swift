@@ -93,8 +93,10 @@ enum SliceOperator {
     let positions: ImportedValue
     if let given = call.optional(3) {
       try call.require(
-        given.type.rank == 1 && (given.type.shape[0] == count || given.type.shape[0].constant == nil
-          || count.constant == nil), "\(starts.type) starts for \(given.type) axes")
+        given.type.rank == 1
+          && (given.type.shape[0] == count || given.type.shape[0].constant == nil
+            || count.constant == nil),
+        "\(starts.type) starts for \(given.type) axes")
       let axes = try RuntimeAxes(call, given, rank: rank)
       (positions, isValid) = (axes.positions, axes.areValid)
     } else {
