@@ -35,6 +35,7 @@ sys.path.insert(0, str(ROOT / "Benchmarks"))
 import compare  # noqa: E402
 
 DOWNLOAD_SECONDS = 300
+ROUND_SECONDS = 0.3
 
 
 # Packages.
@@ -179,14 +180,18 @@ def open_reference(path: Path) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
 
-def answers(model: models_list.Model, path: Path) -> tuple[list[str], list[dict], list[list]]:
-    """What onnxruntime makes of the model: the names of its outputs, the inputs of each run, and their outputs."""
+def answers(model: models_list.Model, path: Path) -> tuple[list[str], list[dict], list[list], float]:
+    """What onnxruntime makes of the model: the names of its outputs, the inputs of each run, their outputs, and its seconds for
+    the first of them."""
     try:
         session = open_reference(path)
         wanted = {value.name for value in session.get_inputs()}
         names = [output.name for output in session.get_outputs()]
         inputs = [made(model, index, wanted) for index in range(len(model.runs))]
-        return names, inputs, [session.run(names, values) for values in inputs]
+        expected = [session.run(names, values) for values in inputs]
+        start = time.perf_counter()
+        session.run(names, inputs[0])
+        return names, inputs, expected, time.perf_counter() - start
     except Exception as failure:  # The exceptions of onnxruntime have no class in common.
         raise Failure(f"onnxruntime: {str(failure).splitlines()[0][:300]}") from None
 
@@ -205,7 +210,7 @@ class Compiled:
 
 def check(binary: str, model: models_list.Model, path: Path, folder: Path) -> dict:
     """Compiles and runs a model. The largest error, the inputs of the first run, and the plan."""
-    names, inputs, expected = answers(model, path)
+    names, inputs, expected, seconds = answers(model, path)
     plan = folder / "model.plan"
     start = time.perf_counter()
     differential.swage(binary, ["compile", str(path), "-o", str(plan), "-q", *model.flags], differential.COMPILE_SECONDS)
@@ -226,14 +231,15 @@ def check(binary: str, model: models_list.Model, path: Path, folder: Path) -> di
                 raise Failure(f"output {name} for {sizes[:60]}: {failure}") from None
     if worst > model.tolerance:
         raise Failure(f"error {worst:.1e}")
-    return {"error": worst, "inputs": inputs[0], "compiled": compiled}
+    return {"error": worst, "inputs": inputs[0], "compiled": compiled, "seconds": seconds}
 
 
 def times(model: models_list.Model, path: Path, found: dict, rounds: int, folder: Path) -> dict | None:
     """As compare.measure gives them; none where onnxruntime does not bind an output whose rank the model states wrongly."""
     try:
         timed = compare.Timed(model.name, path, found["inputs"], model.flags)
-        return compare.measure(timed, found["compiled"], 0, rounds, folder)
+        runs = int(min(1000, max(3, ROUND_SECONDS / max(found["seconds"], 1e-6))))
+        return compare.measure(timed, found["compiled"], runs, rounds, folder)
     except compare.Failure as failure:
         if "Invalid rank for output" in str(failure):
             return None
