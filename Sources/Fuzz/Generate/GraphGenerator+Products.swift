@@ -8,7 +8,7 @@ extension GraphGenerator {
     switch random.below(12) {
     case 0...3: reduce()
     case 4: argReduce()
-    case 5: cumulativeSum()
+    case 5: cumulative()
     case 6: topK()
     case 7, 8: softmax()
     case 9, 10: layerNorm()
@@ -49,15 +49,17 @@ extension GraphGenerator {
           selectsLast: random.chance(25))), [x])
   }
 
-  private mutating func cumulativeSum() {
+  private mutating func cumulative() {
     guard
       let x = value(where: {
         $0.rank > 0 && (Self.floats.contains($0.elementType) || [.i32, .i64, .u32, .u64].contains($0.elementType))
       })
     else { return }
     append(
-      .cumulativeSum(
-        CumulativeSum(axis: random.below(type(x).rank), isExclusive: random.chance(40), isReverse: random.chance(40))),
+      .cumulative(
+        Cumulative(
+          type(x).elementType.isInteger && random.chance(30) ? .prod : .sum, axis: random.below(type(x).rank),
+          isExclusive: random.chance(40), isReverse: random.chance(40))),
       [x])
   }
 
