@@ -1,6 +1,5 @@
 import SwageFrontend
 import SwageGraph
-import SwagePasses
 import SwageTensor
 import Testing
 
