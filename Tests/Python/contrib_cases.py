@@ -312,10 +312,6 @@ def movement(s: Suite) -> None:
         s.add(f"CropAndResize_{mode}", "CropAndResize", [image, boxes, indices, Constant(np.array([3, 4], np.int32))], {"mode": mode, "extrapolation_value": 0.5})
     s.add("CropAndResize_one", "CropAndResize", [image, boxes, indices, Constant(np.array([1, 1], np.int32))])
     s.add("CropAndResize_input", "CropAndResize", [image, boxes, indices, np.array([2, 3], np.int32)])
-    planes = floats(rng, 1, 2, 6, 6)
-    keep = integers(rng, 0, 1, 1, 2, 6, 6)
-    s.add("MaxpoolWithMask", "MaxpoolWithMask", [planes, keep], {"kernel_shape": [2, 2], "strides": [2, 2]})
-    s.add("MaxpoolWithMask_pads", "MaxpoolWithMask", [planes, keep], {"kernel_shape": [3, 3], "strides": [1, 1], "pads": [1, 1, 1, 1]})
     s.add("NhwcMaxPool_u8", "NhwcMaxPool", [integers(rng, 0, 255, 1, 6, 6, 3, dtype=np.uint8)], {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]}, types=[2])
     s.add("NhwcMaxPool_s8", "NhwcMaxPool", [integers(rng, -128, 127, 1, 6, 3, dtype=np.int8)], {"kernel_shape": [3]}, types=[3])
     ids = np.array([[1, 2, 3, 1, 2], [4, 4, 4, 4, 4], [1, 2, 3, 4, 5]], np.int64)
@@ -325,9 +321,7 @@ def movement(s: Suite) -> None:
                          "f64": np.array([0.1], np.float64), "u32": np.array([7, 4294967295], np.uint32)}.items():
         s.add(f"MurmurHash3_{kind}", "MurmurHash3", [values], types=[12])
         s.add(f"MurmurHash3_signed_{kind}", "MurmurHash3", [values], {"positive": 0, "seed": 42}, types=[6])
-    s.add("WordConvEmbedding", "WordConvEmbedding", [integers(rng, 0, 6, 2, 3, 7), floats(rng, 5, 1, 2, 3), floats(rng, 5), floats(rng, 7, 3)])
     s.add("SampleOp", "SampleOp", [x])
-    s.add("DynamicTimeWarping", "DynamicTimeWarping", [floats(rng, 4, 6)], types=[6])
     s.add("IsAllFinite", "IsAllFinite", [x, x], types=[9], expected=[np.array(True)])
     s.add("IsAllFinite_nan", "IsAllFinite", [x, np.array([np.nan], np.float32)], types=[9], expected=[np.array(False)])
     complex_a, complex_b = floats(rng, 3, 4, 2), floats(rng, 3, 4, 2)
@@ -345,10 +339,7 @@ def movement(s: Suite) -> None:
     offset = np.array([[0, 4, 5, 6], [1, 2, 3, 7]], np.int32)
     s.add("RemovePadding", "RemovePadding", [hidden, tokens], outputs=4, types=[1, 6, 6, 6],
           expected=[packed, offset, np.array([0, 1, 4], np.int32), np.array([3], np.int32)])
-    restored = np.zeros_like(hidden)
-    restored[0, :1], restored[1, :3] = packed[:1], packed[1:]
-    s.add("RestorePadding", "RestorePadding", [packed, np.array([[0, 1, 2, 3], [4, 5, 6, 7]], np.int32)[[0, 1]] * 0 + np.array([[0, 4, 5, 6], [1, 2, 3, 7]], np.int32)],
-          expected=[restore(packed, np.array([[0, 4, 5, 6], [1, 2, 3, 7]]))])
+    s.add("RestorePadding", "RestorePadding", [packed, offset], expected=[restore(packed, offset)])
 
 
 def restore(packed, offset):
@@ -376,7 +367,68 @@ def recurrent_attention(s: Suite) -> None:
     s.add("CausalConv_last", "CausalConvWithState", [floats(rng, 2, 5, 3), w, floats(rng, 3), floats(rng, 2, 3, 3)], {"channels_last": 1}, outputs=2)
 
 
-FAMILIES = [activations, norms, embeddings, rotary, attention, group_query, linear, movement, recurrent_attention]
+def softmax_attention(q, k, v, heads, bias=0.0, scale=None):
+    """Of [length, heads · size] each, without a batch."""
+    split = lambda x: x.reshape(len(x), heads, -1).transpose(1, 0, 2).astype(np.float64)
+    q, k, v = split(q), split(k), split(v)
+    scores = q @ k.transpose(0, 2, 1) * (scale or 1 / np.sqrt(q.shape[-1])) + bias
+    weights = np.exp(scores - scores.max(-1, keepdims=True))
+    y = weights / weights.sum(-1, keepdims=True) @ v
+    return y.transpose(1, 0, 2).reshape(y.shape[1], -1).astype(np.float32)
+
+
+def packed(s: Suite) -> None:
+    """Sequences of 2, 4 and 1 tokens without padding."""
+    rng = np.random.default_rng(10)
+    lengths = [2, 4, 1]
+    ends = np.cumsum([0, *lengths]).astype(np.int32)
+    grid = np.arange(12).reshape(3, 4)
+    tokens = np.concatenate([grid[i, :n] for i, n in enumerate(lengths)])
+    offset = np.concatenate([tokens, np.setdiff1d(grid, tokens)]).reshape(3, 4).astype(np.int32)
+    q, k, v, bias = floats(rng, 7, 8), floats(rng, 7, 8), floats(rng, 7, 12), floats(rng, 28)
+    extra = floats(rng, 1, 2, 4, 4)
+
+    def each(q, k, v, added=None, scale=None):
+        spans = [slice(a, b) for a, b in zip(ends, ends[1:])]
+        return np.concatenate([softmax_attention(q[r], k[r], v[r], 2, 0 if added is None else added[0, :, :n, :n], scale) for r, n in zip(spans, lengths)])
+
+    heads = {"num_heads": 2}
+    s.add("PackedMHA", "PackedMultiHeadAttention", [q, k, v, None, offset, ends], heads, expected=[each(q, k, v)])
+    s.add("PackedMHA_bias", "PackedMultiHeadAttention", [q, k, v, bias, offset, ends, extra], heads | {"scale": 0.3},
+          expected=[each(q + bias[:8], k + bias[8:16], v + bias[16:], extra, 0.3)])
+    qkv = floats(rng, 7, 2, 3, 4)
+    flat = [qkv[:, :, i].reshape(7, 8) for i in range(3)]
+    s.add("PackedMHA_qkv", "PackedMultiHeadAttention", [qkv, None, None, None, offset, ends], heads, expected=[each(*flat)])
+    x, w, b = floats(rng, 7, 6), floats(rng, 6, 24), floats(rng, 24)
+    y = x @ w + b
+    s.add("PackedAttention", "PackedAttention", [x, w, b, offset, ends, extra], heads, expected=[each(y[:, :8], y[:, 8:16], y[:, 16:], extra)])
+
+    table = floats(rng, 8, 2)
+
+    def bucket(distance, two_sided):
+        count, result = 8, 0
+        if two_sided:
+            count, result = 4, 4 if distance > 0 else 0
+        away = abs(distance) if two_sided else max(-distance, 0)
+        exact = count // 2
+        if away < exact:
+            return result + away
+        return result + min(exact + int(np.float32(np.log(away / exact)) / np.float32(np.log(20 / exact)) * np.float32(count - exact)), count - 1)
+
+    for two_sided in (0, 1):
+        places = np.array([[bucket(j - i, two_sided) for j in range(12)] for i in range(12)])
+        s.add(f"RelativePositionBias_{two_sided}", "RelativePositionBias", [table, Constant(np.array(12, np.int64)), Constant(np.array(12, np.int64))],
+              {"max_distance": 20, "is_bidirectional": two_sided}, expected=[table.reshape(2, 8)[:, places][None]])
+    query, query_bias, position = floats(rng, 2, 5, 8), floats(rng, 8), floats(rng, 1, 2, 5, 5)
+    w, b, eco = floats(rng, 4, 6), floats(rng, 6), floats(rng, 1, 2, 1, 1)
+    halves = ((query + query_bias).reshape(2, 5, 2, 4).transpose(0, 2, 1, 3) @ w + b).reshape(2, 2, 5, 2, 3).sum(-1)
+    gate = 1 / (1 + np.exp(-halves))
+    factor = gate[..., :1] * (gate[..., 1:] * eco - 1) + 2
+    s.add("GatedRelativePositionBias", "GatedRelativePositionBias", [query, query_bias, position, w, b, eco], heads,
+          expected=[(factor * position).astype(np.float32)])
+
+
+FAMILIES = [activations, norms, embeddings, rotary, attention, group_query, linear, movement, recurrent_attention, packed]
 
 
 def cases(chosen):

@@ -33,8 +33,10 @@ def elementwise(s: Suite) -> None:
         for index in range(6):
             sa, sb, sc = (f32(v) for v in rng.random(3) * 0.1 + 0.001)
             za, zb, zc = (point(v) for v in integers(rng, 0, 255, 3))
-            s.add(f"QLinearAdd_{name}_{index}", "QLinearAdd", [a, sa, za, b, sb, zb, sc, zc], types=types)
-            s.add(f"QLinearMul_{name}_{index}", "QLinearMul", [a, sa, za, b, sb, zb, f32(sc / 8), zc], types=types)
+            # Scales of few bits: sums and ties are exact in floats, in whichever order they are taken.
+            da, db = (f32(v / 64) for v in integers(rng, 1, 15, 2))
+            s.add(f"QLinearAdd_{name}_{index}", "QLinearAdd", [a, da, za, b, db, zb, f32(0.25), zc], types=types)
+            s.add(f"QLinearMul_{name}_{index}", "QLinearMul", [a, da, za, b, db, zb, f32(4), zc], types=types)
             s.add(f"QLinearLeakyRelu_{name}_{index}", "QLinearLeakyRelu", [a, sa, za, sb, zb], {"alpha": float(rng.random())}, types=types)
             s.add(f"QLinearSigmoid_{name}_{index}", "QLinearSigmoid", [a, sa, za, f32(1 / 256), point(0)], types=types)
             s.add(f"QLinearConcat_{name}_{index}", "QLinearConcat", [sa, za, a, sb, zb, b, sc, zc], {"axis": 1}, types=types)
@@ -42,12 +44,16 @@ def elementwise(s: Suite) -> None:
             x = quantized(rng, kind, 2, 3, 7, 9)
             for last in (0, 1):
                 s.add(f"QLinearGlobalAveragePool_{name}_{index}_{last}", "QLinearGlobalAveragePool", [x, sa, za, f32(sa / 4), zb], {"channels_last": last}, types=types)
-                s.add(f"QLinearAveragePool_{name}_{index}_{last}", "QLinearAveragePool", [x, sa, za, f32(sa * 0.9), zb],
+                s.add(f"QLinearAveragePool_{name}_{index}_{last}", "QLinearAveragePool", [x, sa, za, f32(sa * (0.7 + rng.random())), zb],
                       {"channels_last": last, "kernel_shape": [3, 2], "strides": [2, 1], "pads": [1, 0, 1, 1], "count_include_pad": index % 2}, types=types)
             s.add(f"QLinearSoftmax_{name}_{index}", "QLinearSoftmax", [quantized(rng, kind, 5, 33), sa, za, f32(1 / 256), np.zeros((), kind)],
                   {"axis": -1, "opset": 13}, types=types)
-        s.add(f"QLinearAdd_scalar_{name}", "QLinearAdd", [a, f32(0.02), point(3), b[0, :1], f32(0.01), point(200), f32(0.03), point(100)], types=types)
-        s.add(f"QLinearAdd_constant_{name}", "QLinearAdd", [a, *map(Constant, (f32(0.02), point(3), b, f32(0.01), point(200), f32(0.03), point(100)))], types=types, symbolic=("x0",))
+        for zero in (16, 17):
+            s.add(f"QLinearAveragePool_ties_{name}_{zero}", "QLinearAveragePool", [quantized(rng, kind, 2, 3, 6, 6), f32(0.5), point(3), f32(0.5), point(zero)],
+                  {"kernel_shape": [2, 2]}, types=types)
+            s.add(f"QLinearGlobalAveragePool_ties_{name}_{zero}", "QLinearGlobalAveragePool", [quantized(rng, kind, 32, 16, 2, 2), f32(0.5), point(3), f32(0.5), point(zero)], types=types)
+        s.add(f"QLinearAdd_scalar_{name}", "QLinearAdd", [a, f32(0.5), point(3), b[0, :1], f32(0.25), point(200), f32(0.5), point(100)], types=types)
+        s.add(f"QLinearAdd_constant_{name}", "QLinearAdd", [a, *map(Constant, (f32(0.5), point(3), b, f32(0.25), point(200), f32(1), point(100)))], types=types, symbolic=("x0",))
         s.add(f"QLinearSoftmax_axis_{name}", "QLinearSoftmax", [quantized(rng, kind, 3, 7, 4), f32(0.05), point(7), f32(1 / 256), np.zeros((), kind)], {"axis": 1, "opset": 13}, types=types)
         s.add(f"QLinearSoftmax_old_{name}", "QLinearSoftmax", [quantized(rng, kind, 3, 7, 4), f32(0.05), point(7), f32(1 / 256), np.zeros((), kind)], {"axis": 1, "opset": 12}, types=types)
     mean = np.array([[1, 2, 4], [10, 20, 30]], np.uint8)

@@ -16,7 +16,8 @@ enum OperatorTable {
   private static let microsoft: [String: Handler] = merged([
     ContributedOperators.table, ContributedLinear.table, ContributedNormalization.table, ContributedAttention.table,
     ContributedRotary.table, ContributedGroupQuery.table, ContributedQuantization.table,
-    ContributedQuantizedProducts.table, ContributedBlockQuantization.table,
+    ContributedQuantizedProducts.table, ContributedBlockQuantization.table, ContributedPadding.table,
+    ContributedPositions.table, ContributedMovement.table, ContributedState.table,
   ])
 
   private static let machineLearning: [String: Handler] = merged(MachineLearningOperators.tables)
@@ -29,6 +30,8 @@ enum OperatorTable {
     switch domain {
     case "": standard[operatorName]
     case "com.microsoft": microsoft[operatorName]
+    case "com.microsoft.nchwc": ChannelBlockOperators.table[operatorName]
+    case "com.ms.internal.nhwc": ChannelsLastOperators.table[operatorName]
     case "ai.onnx.preview.training": TrainingOperators.table[operatorName]
     case "ai.onnx.ml": machineLearning[operatorName]
     default: nil
@@ -45,6 +48,8 @@ enum OperatorTable {
     switch domain {
     case "": (Array(standard.keys) + ["If", "Loop", "Scan"]).sorted()
     case "com.microsoft": microsoft.keys.sorted()
+    case "com.microsoft.nchwc": ChannelBlockOperators.table.keys.sorted()
+    case "com.ms.internal.nhwc": ChannelsLastOperators.table.keys.sorted()
     case "ai.onnx.preview.training": TrainingOperators.table.keys.sorted()
     case "ai.onnx.preview": ["FlexAttention"]
     case "ai.onnx.ml": machineLearning.keys.sorted()

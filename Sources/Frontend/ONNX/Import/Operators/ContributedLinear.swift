@@ -78,7 +78,7 @@ enum ContributedLinear {
   // MARK: - Activations
 
   /// alpha and beta of the activation, from attributes of their names or from one list.
-  private static func parameters(_ call: Call, named: Bool) throws -> (alpha: Double?, beta: Double?) {
+  static func parameters(_ call: Call, named: Bool) throws -> (alpha: Double?, beta: Double?) {
     guard named else {
       let list = try call.floats("activation_params") ?? []
       return (list.first, list.count > 1 ? list[1] : nil)
