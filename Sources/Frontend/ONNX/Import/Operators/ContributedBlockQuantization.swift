@@ -155,6 +155,7 @@ enum ContributedBlockQuantization {
     let zeroIndex = call.constant(Tensor(.i64, [], integers: [0]))
     let safe = try call.emit(.select(Select()), [isInside, wrapped, zeroIndex])
     func rows(_ x: ImportedValue) throws -> ImportedValue {
+      try call.require(x.type.rank == rank, "a scale or zero point \(x.type) for \(given.type)")
       // One scale for all serves every row.
       if x.type.shape[axis] == 1, given.type.shape[axis] != 1 {
         let shape = x.type.shape[..<axis] + indices.type.shape + x.type.shape[(axis + 1)...]

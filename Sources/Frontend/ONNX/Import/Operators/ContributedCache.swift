@@ -25,6 +25,8 @@ enum ContributedCache {
   static func joined(_ call: Call, cache: ImportedValue?, new: ImportedValue, past: ImportedValue, total: Dim) throws
     -> ImportedValue
   {
+    try call.require(
+      new.type.rank == 4 && cache.map { $0.type.rank == 4 } ?? true, "the past is \(cache?.type ?? new.type)")
     let shape = new.type.shape
     let (batch, heads, count, size) = (shape[0], shape[1], shape[2], shape[3])
     guard let cache, cache.type.shape[2] != 0 else {
@@ -32,7 +34,6 @@ enum ContributedCache {
       let none: [Dim] = [0, 0, 0, 0]
       return try call.emit(.pad(Pad(mode: .constant, begins: none, ends: [0, 0, total - count, 0])), [new])
     }
-    try call.require(cache.type.rank == 4, "the past is \(cache.type)")
     let capacity = cache.type.shape[2]
     let all = try call.emit(.concat(Concat(axis: 2)), [cache, new])
     let rows = try call.reshape(all, [batch * heads * (capacity + count), size])

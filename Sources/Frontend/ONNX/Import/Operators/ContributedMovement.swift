@@ -18,7 +18,7 @@ enum ContributedMovement {
     }
     let step = try call.int("step", default: 1)
     try call.require((1...(1 << 31)).contains(step), "step is \(step)")
-    let count = (x.type.shape[axis] - Dim(size)).floorDivided(by: Dim(step)) + 1
+    let count = call.sizes.larger((x.type.shape[axis] - Dim(size)).floorDivided(by: Dim(step)) + 1, 0)
     let start = try call.reshape(try call.counting(count), [count, 1])
     let scaled = try call.binary(.mul, start, call.constant(Tensor(.i64, [], integers: [Int64(step)])))
     let index = try call.binary(.add, scaled, try call.counting(Dim(size)))
@@ -118,7 +118,7 @@ enum ContributedMovement {
     var updates = try call.broadcast(call.scalar(-.infinity, type), [batch, starts])
     for index in 0..<n - 1 {
       let isSame = try call.binary(
-        .equal, try part(Dim(index), starts), try part(length - Dim(n) + 1 + Dim(index), 1))
+        .equal, try part(Dim(index), starts), try part(call.sizes.larger(length - Dim(n - 1 - index), 0), 1))
       updates = try call.emit(.select(Select()), [isSame, updates, call.scalar(.infinity, type)])
     }
     let op = ScatterElements(axis: 1, reduction: .min)

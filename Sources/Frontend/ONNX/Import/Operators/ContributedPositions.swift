@@ -51,6 +51,7 @@ enum ContributedPositions {
     let split = try AttentionOperators.splitHeads(call, x, heads: heads)
     let (w, bias) = (try call.input(3), try call.input(4))
     let product = try call.binary(.add, try LinearOperators.matmul(call, split, w), bias)
+    try call.require(product.type.rank == 4, "weights \(w.type) for queries \(x.type)")
     let shape = product.type.shape
     let halves = try call.reshape(product, Array(shape[..<3]) + [2, shape[3].floorDivided(by: 2)])
     let gates = try call.unary(.sigmoid, try call.reduce(.sum, halves, axes: [4], keeps: false))

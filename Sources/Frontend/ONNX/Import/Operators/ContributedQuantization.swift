@@ -104,11 +104,11 @@ enum ContributedQuantization {
     let count = ContributedCache.number(call, axes.reduce(Dim(1)) { $0 * x.type.shape[$1] })
     let scaled = try call.binary(.mul, try number(call, try call.input(3), "scale"), try call.cast(count, to: .f32))
     let factor = try call.binary(.div, try number(call, try call.input(1), "scale"), scaled)
-    return [try requantized(call, sum, factor, try call.input(4))]
+    return [try requantized(call, sum, factor, call.optional(4))]
   }
 
   /// round(sum · factor) + zero point, saturated.
-  static func requantized(_ call: Call, _ sum: ImportedValue, _ factor: ImportedValue, _ zero: ImportedValue) throws
+  static func requantized(_ call: Call, _ sum: ImportedValue, _ factor: ImportedValue, _ zero: ImportedValue?) throws
     -> ImportedValue
   {
     let product = try call.binary(.mul, try call.cast(sum, to: .f32), factor)
@@ -117,13 +117,24 @@ enum ContributedQuantization {
 
   private static func averagePool(_ call: Call) throws -> [ImportedValue?] {
     let isLast = try call.flag("channels_last")
+    let given = try call.input(0).type
+    // A window over the whole image is a global pool, which adds integers.
+    let sizes = isLast ? given.shape.dropFirst().dropLast() : given.shape.dropFirst(2)
+    let pads = try call.ints("pads") ?? []
+    if given.rank >= 3, let kernel = try call.ints("kernel_shape"), Array(sizes) == kernel.map({ Dim($0) }),
+      pads.allSatisfy({ $0 == 0 })
+    {
+      let others = ["strides", "auto_pad", "ceil_mode", "count_include_pad", "dilations"]
+      for name in others { _ = call.attribute(name) }
+      return try globalPool(call)
+    }
     let x = try dequantized(call, 0)
     let image = isLast ? try ContributedLinear.channelsFirst(call, x) : x
     let attributes = call.attributes.filter { $0.key != "channels_last" }
     guard
       let mean = try call.standard("AveragePool", opset: 11, inputs: [image], attributes: attributes).first ?? nil
     else { return [] }
-    let y = try quantized(call, mean, try call.input(3), call.optional(4))
+    let y = try addedBeforeRounding(call, mean, try call.input(3), call.optional(4))
     return [isLast ? try ContributedLinear.channelsLast(call, y) : y]
   }
 
