@@ -262,7 +262,6 @@ def linear(s: Suite) -> None:
     for pads in ([1, 1, 1, 1], [0, 1, 2, 0]):
         s.add(f"ConvTransposeDynamic_{''.join(map(str, pads))}", "ConvTransposeWithDynamicPads", [up, kernel, Constant(np.array(pads, np.int64)), floats(rng, 2)],
               {"strides": [2, 2]})
-    s.add("ConvTransposeDynamic_input", "ConvTransposeWithDynamicPads", [up, kernel, np.array([1, 1, 1, 1], np.int64)], {"strides": [2, 2], "output_padding": [1, 1]})
     rows, columns = floats(rng, 5, 4), floats(rng, 3, 4)
     for metric in ("sqeuclidean", "euclidean"):
         s.add(f"CDist_{metric}", "CDist", [rows, columns], {"metric": metric})

@@ -299,7 +299,7 @@ def variants(name: str, model: onnx.ModelProto, feeds: dict, scratch: Path):
         for bits in (4, 8):
             yield f"bits{bits}", lambda bits=bits: few_bits(model, bits)
     for layout in (QuantFormat.QDQ, QuantFormat.QOperator):
-        both = {"u8": settings["u8"], "s8_channels": settings["s8_channels"], "a8": {"activation_type": QuantType.QInt8, "weight_type": QuantType.QInt8}}
+        both = {"u8": settings["u8"], "s8_channels": settings["s8_channels"], "a8": {"activation_type": QuantType.QInt8, "weight_type": QuantType.QInt8, "reduce_range": True}}
         for tag, more in both.items():
             more = {"activation_type": QuantType.QUInt8} | more
             make = lambda layout=layout, more=more: static(model, feeds, scratch, quant_format=layout, **more)
