@@ -93,7 +93,12 @@ enum TensorSummary {
     }
     let values = tensor.doubles
     let finite = values.filter(\.isFinite)
-    let shown = values.prefix(10).map { tensor.elementType.isFloat ? String(format: "%.5g", $0) : String(Int64($0)) }
+    let shown =
+      tensor.elementType.isFloat
+      ? values.prefix(10).map { String(format: "%.5g", $0) }
+      : tensor.integers.prefix(10).map {
+        tensor.elementType == .u64 ? String(UInt64(bitPattern: $0)) : String($0)
+      }
     var text = "\(tensor.type) [\(shown.joined(separator: ", "))\(values.count > 10 ? ", …" : "")]"
     if values.count > 10, let low = finite.min(), let high = finite.max() {
       text += String(format: " min %.5g max %.5g", low, high)

@@ -115,9 +115,12 @@ import Testing
       for axis in 0..<3 {
         for (exclusive, reverse) in [(false, false), (true, false), (false, true), (true, true)] {
           let x = random.tensor(type, [3, 7, 70])
-          try cases.single(
-            "cumsum", .cumulative(Cumulative(.sum, axis: axis, isExclusive: exclusive, isReverse: reverse)),
-            [axis == 1 ? .symbolic(x, [3, .symbol("h"), .symbol("w")]) : .input(x)])
+          for function in Cumulative.Function.allCases where function == .sum || type != .bf16 {
+            try cases.single(
+              "cumulative \(function)",
+              .cumulative(Cumulative(function, axis: axis, isExclusive: exclusive, isReverse: reverse)),
+              [axis == 1 ? .symbolic(x, [3, .symbol("h"), .symbol("w")]) : .input(x)])
+          }
         }
       }
     }

@@ -56,7 +56,9 @@ public enum ElementwiseExpressions {
     case .floor: return call(.floor, x)
     case .round: return call(.roundEven, x)
     case .sign:
-      return .choose(x.greaterThan(number(0)), number(1), .choose(x.lessThan(number(0)), number(-1), x))
+      // Zero without its sign; NaN stays.
+      let rest = Expression.choose(x.equal(number(0)), number(0), x)
+      return .choose(x.greaterThan(number(0)), number(1), .choose(x.lessThan(number(0)), number(-1), rest))
     case .not: return .choose(x.equal(number(0)), number(1), number(0))
     case .bitNot: return x
     case .isNaN: return call(.isNaN, x)
@@ -158,9 +160,6 @@ public enum ElementwiseExpressions {
     case .sub: return .narrow(type, x.wrappingSubtract(y))
     case .mul: return .narrow(type, x.wrappingMultiply(y))
     case .div: return .narrow(type, .call(.divide, [x, y]))
-    case .pow where type == .u64:
-      // The reference rounds through doubles, and saturates as a signed number.
-      return .cast(.u64, .cast(.i64, .call(.pow, [x.cast(.f64), y.cast(.f64)])))
     case .pow: return .narrow(type, .call(.pow, [x, y]))
     case .mod: return .call(.mod, [x, y])
     case .fmod: return .call(.fmod, [x, y])
@@ -195,6 +194,21 @@ public enum ElementwiseExpressions {
     }
   }
 
+  /// A float as an integer, as `Cast.integer` has it.
+  private static func integer(_ x: Expression, _ to: ElementType) -> Expression {
+    func whole(_ bits: Int) -> Expression {
+      let type: ScalarType = bits == 32 ? .i32 : .i64
+      let limit = bits == 32 ? 0x1p31 : 0x1p63
+      let isInside = x.greaterOrEqual(.literal(-limit, x.type)).and(x.lessThan(.literal(limit, x.type)))
+      return .choose(isInside, x.cast(type), .integer(bits == 32 ? Int64(Int32.min) : .min, type))
+    }
+    if to.bitWidth <= 16 || to == .i32 { return .narrow(to, whole(32)) }
+    guard to == .u64 else { return .narrow(to, whole(64).cast(to.computeType)) }
+    let high = Expression.choose(
+      x.greaterOrEqual(.literal(0x1p64, x.type)), .integer(0, .u64), x.cast(.u64))
+    return .choose(x.greaterOrEqual(.literal(0x1p63, x.type)), high, whole(64).cast(.u64))
+  }
+
   /// `x` converted between element types, as `Cast` does.
   public static func cast(_ x: Expression, from: ElementType, to: ElementType) -> Expression {
     if from == to { return x }
@@ -211,11 +225,7 @@ public enum ElementwiseExpressions {
         }
       return .narrow(to, single)
     }
-    if from.isFloat {
-      if to == .u64 { return x.cast(.u64) }
-      // Out of range, the low bits of the 64-bit value stay.
-      return .narrow(to, x.cast(.i64).cast(target))
-    }
+    if from.isFloat { return integer(x, to) }
     return .narrow(to, x.cast(target))
   }
 }

@@ -99,9 +99,9 @@ struct ReduceKernels {
     case .logSum: result = .call(.log, [sum])
     case .logSumExp:
       guard let peak else { preconditionFailure("the largest element is needed") }
-      // An infinite peak is the result itself.
+      // An infinite peak is the result itself, unless there was a NaN.
       let isFinite = (peak - peak).equal(.literal(0, type))
-      result = .choose(isFinite, peak + .call(.log, [sum]), peak)
+      result = .choose(isFinite, peak + .call(.log, [sum]), .choose(sum.equal(sum), peak, sum))
     }
     let compute = element.computeType
     if type == .f64, !compute.isFloat { return result.cast(.i64).cast(compute) }

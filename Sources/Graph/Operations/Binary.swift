@@ -103,8 +103,9 @@ public struct Binary: OpDefinition {
     case .mul: x * y
     case .div: x / y
     case .pow: Foundation.pow(x, y)
-    case .min: x.isNaN || y.isNaN ? .nan : Swift.min(x, y)
-    case .max: x.isNaN || y.isNaN ? .nan : Swift.max(x, y)
+    // Of zeros the second one, as kernels have it.
+    case .min: x.isNaN || y.isNaN ? .nan : x < y ? x : y
+    case .max: x.isNaN || y.isNaN ? .nan : x > y ? x : y
     case .fmod: Foundation.fmod(x, y)
     case .mod: Self.floorRemainder(x, y)
     case .and: x != 0 && y != 0 ? 1 : 0
@@ -140,11 +141,10 @@ public struct Binary: OpDefinition {
       if y == 0 { return 0 }
       return isU64 ? Int64(bitPattern: ux / uy) : x.dividedReportingOverflow(by: y).partialValue
     case .pow:
-      if isU64 { return ScalarCoding.saturated(Foundation.pow(Double(ux), Double(uy))) }
-      if y < 0 { return x == 1 ? 1 : x == -1 ? (y & 1 == 0 ? 1 : -1) : 0 }
+      if y < 0, !isU64 { return x == 1 ? 1 : x == -1 ? (y & 1 == 0 ? 1 : -1) : 0 }
       var result: Int64 = 1
       var base = x
-      var exponent = y
+      var exponent = uy
       while exponent > 0 {
         if exponent & 1 == 1 { result = result &* base }
         base = base &* base

@@ -67,10 +67,9 @@ public struct Reduce: OpDefinition {
     let shape = reduced(x.shape, one: 1)
     if x.elementType.isInteger || x.elementType == .bool {
       let values = x.integers
-      let isUnsigned64 = x.elementType == .u64
       return [
         Tensor(
-          x.elementType, shape, integers: bases.map { base in integer(steps.map { values[base + $0] }, isUnsigned64) })
+          x.elementType, shape, integers: bases.map { base in integer(steps.map { values[base + $0] }, x.elementType) })
       ]
     }
     let values = x.doubles
@@ -82,20 +81,26 @@ public struct Reduce: OpDefinition {
     case .sum: return v.reduce(0, +)
     case .mean: return v.reduce(0, +) / Double(v.count)
     case .prod: return v.reduce(1, *)
-    case .min: return v.reduce(.infinity) { $0.isNaN || $1.isNaN ? .nan : Swift.min($0, $1) }
-    case .max: return v.reduce(-.infinity) { $0.isNaN || $1.isNaN ? .nan : Swift.max($0, $1) }
+    case .min: return v.reduce(.infinity) { $0.isNaN || $1.isNaN ? .nan : $0 < $1 ? $0 : $1 }
+    case .max: return v.reduce(-.infinity) { $0.isNaN || $1.isNaN ? .nan : $0 > $1 ? $0 : $1 }
     case .sumSquare: return v.reduce(0) { $0 + $1 * $1 }
     case .l1: return v.reduce(0) { $0 + abs($1) }
     case .l2: return v.reduce(0) { $0 + $1 * $1 }.squareRoot()
     case .logSum: return log(v.reduce(0, +))
     case .logSumExp:
+      if v.contains(where: \.isNaN) { return .nan }
       let peak = v.max() ?? -.infinity
       guard peak.isFinite else { return v.isEmpty ? -.infinity : peak }
       return peak + log(v.reduce(0) { $0 + exp($1 - peak) })
     }
   }
 
-  private func integer(_ v: [Int64], _ isU64: Bool) -> Int64 {
+  private func integer(_ v: [Int64], _ type: ElementType) -> Int64 {
+    let isU64 = type == .u64
+    // The ends of the type, where there is nothing to choose from.
+    let bits = Int64(type.isSignedInteger ? type.bitWidth - 1 : type == .bool ? 1 : type.bitWidth)
+    let highest: Int64 = bits == 64 ? -1 : bits == 63 ? .max : Int64(1) << bits - 1
+    let lowest = type.isSignedInteger ? ~highest : 0
     func less(_ a: Int64, _ b: Int64) -> Bool { isU64 ? UInt64(bitPattern: a) < UInt64(bitPattern: b) : a < b }
     switch function {
     case .sum: return v.reduce(0, &+)
@@ -104,10 +109,10 @@ public struct Reduce: OpDefinition {
       let sum = v.reduce(0, &+)
       return isU64 ? Int64(bitPattern: UInt64(bitPattern: sum) / UInt64(v.count)) : sum / Int64(v.count)
     case .prod: return v.reduce(1, &*)
-    case .min: return v.min(by: less) ?? (isU64 ? -1 : .max)
-    case .max: return v.max(by: less) ?? (isU64 ? 0 : .min)
+    case .min: return v.min(by: less) ?? highest
+    case .max: return v.max(by: less) ?? lowest
     case .sumSquare: return v.reduce(0) { $0 &+ $1 &* $1 }
-    case .l1: return v.reduce(0) { $0 &+ Int64(truncatingIfNeeded: $1.magnitude) }
+    case .l1: return v.reduce(0) { $0 &+ (isU64 ? $1 : Int64(truncatingIfNeeded: $1.magnitude)) }
     case .l2, .logSum, .logSumExp: return ScalarCoding.saturated(float(v.map { Double($0) }))
     }
   }

@@ -31,8 +31,8 @@ public struct Select: OpDefinition {
   public func flops(_ operands: [TensorType?], _ results: [TensorType]) -> Dim { results[0].elementCount }
 }
 
-/// Converts to another element type. Float to integer truncates; out of range the low bits of the 64-bit value stay.
-/// `saturate` concerns 8-bit floats as in ONNX Cast.
+/// Converts to another element type. Integers keep their low bits; floats become integers as `integer(_:_:)` has it.
+/// 8-bit floats saturate.
 public struct Cast: OpDefinition {
   public static let mnemonic = "cast"
   public var to: ElementType
@@ -55,8 +55,18 @@ public struct Cast: OpDefinition {
     if to == .bool { return [Tensor(.bool, x.shape, doubles: x.doubles)] }
     if x.elementType.isFloat, to.isFloat { return [Tensor(to, x.shape, doubles: x.doubles)] }
     if x.elementType == .u64, to.isFloat { return [Tensor(to, x.shape, doubles: x.doubles)] }
-    if x.elementType.isFloat, to == .u64 { return [Tensor(to, x.shape, doubles: x.doubles)] }
+    if x.elementType.isFloat { return [Tensor(to, x.shape, integers: x.doubles.map { Self.integer($0, to) })] }
     return [Tensor(to, x.shape, integers: x.integers)]
+  }
+
+  /// Truncation towards zero, out of range as x86 processors have it: to types of up to 16 bits and i32 through 32 bits,
+  /// to others through 64, and what does not fit there, NaN too, is the lowest number, whose low bits stay. u64 takes
+  /// what lies below 2^64, and what lies above gives zero.
+  static func integer(_ value: Double, _ type: ElementType) -> Int64 {
+    let truncated = value.rounded(.towardZero)
+    if type.bitWidth <= 16 || type == .i32 { return Int64(Int32(exactly: truncated) ?? .min) }
+    if type == .u64, value >= 0x1p63 { return Int64(bitPattern: UInt64(exactly: truncated) ?? 0) }
+    return Int64(exactly: truncated) ?? .min
   }
 
   public func flops(_ operands: [TensorType?], _ results: [TensorType]) -> Dim { results[0].elementCount }

@@ -173,7 +173,7 @@ public struct Unary: OpDefinition {
     case .ceil: Foundation.ceil(x)
     case .floor: Foundation.floor(x)
     case .round: x.rounded(.toNearestOrEven)
-    case .sign: x > 0 ? 1 : x < 0 ? -1 : x
+    case .sign: x > 0 ? 1 : x < 0 ? -1 : x == 0 ? 0 : x
     case .not: x == 0 ? 1 : 0
     case .bitNot: x
     case .isNaN: x.isNaN ? 1 : 0

@@ -115,7 +115,8 @@ struct Call {
     }
   }
 
-  func float(_ name: String, default fallback: Double) throws -> Double { try float(name) ?? fallback }
+  /// Defaults are f32 too, as in the operators' definitions.
+  func float(_ name: String, default fallback: Double) throws -> Double { try float(name) ?? Double(Float(fallback)) }
 
   func string(_ name: String, default fallback: String) throws -> String {
     switch attribute(name) {

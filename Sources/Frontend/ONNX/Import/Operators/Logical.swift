@@ -43,7 +43,9 @@ enum LogicalOperators {
     // What rounds beyond the largest number is infinite where the type has infinities, else no number.
     let wide = try call.cast(x, to: .f32)
     let step = largest / (type == .f8e4m3fn ? 14 : type == .f8e4m3fnuz ? 15 : 7)
-    let isInside = try call.binary(.less, try call.unary(.abs, wide), largest + step / 2)
+    // Halfway, the largest number of e4m3fn is the even one.
+    let isInside = try call.binary(
+      type == .f8e4m3fn ? .lessOrEqual : .less, try call.unary(.abs, wide), largest + step / 2)
     let outside =
       type == .f8e5m2 ? try call.binary(.mul, try call.unary(.sign, wide), .infinity) : call.scalar(.nan, .f32)
     let result = try call.emit(.select(Select()), [isInside, try call.cast(bounded, to: .f32), outside])

@@ -83,8 +83,11 @@ enum MathOperators {
     let (x, y) = (try call.input(0), try call.input(1))
     let (base, exponent) = (x.type.elementType, y.type.elementType)
     if base == exponent { return [try call.binary(.pow, x, y)] }
-    if !base.isFloat, exponent.isFloat {
-      return [try call.cast(try call.binary(.pow, try call.cast(x, to: exponent), y), to: base)]
+    // Wide enough for integers of 32 bits, and for every exponent.
+    if !base.isFloat {
+      let wide: ElementType = exponent.isFloat ? .f64 : exponent.bitWidth > base.bitWidth ? .i64 : base
+      let result = try call.binary(.pow, try call.cast(x, to: wide), try call.cast(y, to: wide))
+      return [try call.cast(result, to: base)]
     }
     return [try call.binary(.pow, x, try call.cast(y, to: base))]
   }
