@@ -54,7 +54,7 @@ def axes_cases(case):
     yield case("slice_bounds", "Slice", [[x, ints(*a), ints(*b)] for a, b in [((-2, 0), (2, -1)), ((0, -2), (100, 3)), ((1, 1), (2, 2))]])
     yield case("slice_backward", "Slice", [[x, ints(-100), ints(-200), ints(2), ints(-1)]], constants=(1, 2, 3, 4))
     for mode in ("constant", "edge", "reflect"):
-        pads = [[x, ints(*pads), np.float32(7), ints(*own)] for pads, own in [((1, 0, 1, 2), (1, 2)), ((0, -1, 1, 2), (-1, 0))]]
+        pads = [[x, ints(*pads), np.array(7, np.float32), ints(*own)] for pads, own in [((1, 0, 1, 2), (1, 2)), ((0, -1, 1, 2), (-1, 0))]]
         if mode != "constant":
             pads = pads[:1]
         yield case(f"pad_{mode}", "Pad", pads, {"mode": mode})
