@@ -158,6 +158,8 @@ def regressors() -> list[Case]:
     shapes.add("deep", "TreeEnsembleRegressor", n_targets=1, **trees.attributes(), **trees.weights("target", lambda i: [0], lambda i, c: i))
     trees = forest(rng, trees=3, depth=0)
     shapes.add("leaves", "TreeEnsembleRegressor", n_targets=2, **trees.attributes(), **trees.weights("target", lambda i: [0, 1], lambda i, c: i + c))
+    trees = forest(rng, trees=3)
+    shapes.add("repeated", "TreeEnsembleRegressor", n_targets=1, **trees.attributes(), **trees.weights("target", lambda i: [0, 0], lambda i, c: i))
     trees = forest(rng, trees=100, depth=6)
     shapes.add("many", "TreeEnsembleRegressor", n_targets=1, **trees.attributes(), **trees.weights("target", lambda i: [0], lambda i, c: rng.normal()))
     result = [plain, holes, aggregates, transforms, shapes]

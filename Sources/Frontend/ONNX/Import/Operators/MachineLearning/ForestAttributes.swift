@@ -109,8 +109,10 @@ extension Forest {
         throw NodeFault.invalid("a weight is for node \(nodes[index]) of tree \(trees[index]), which does not exist")
       }
       try call.require((0..<count).contains(targets[index]), "a weight is for target \(targets[index]) of \(count)")
-      // Weights of branches have no meaning.
-      if place < 0 { leaves[~place].append(Weight(target: targets[index], value: weights[index])) }
+      // Weights of branches have no meaning. Of a single target leaves have one weight: some converters repeat it.
+      if place < 0, count > 1 || leaves[~place].isEmpty {
+        leaves[~place].append(Weight(target: targets[index], value: weights[index]))
+      }
     }
   }
 }
