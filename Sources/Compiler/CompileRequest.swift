@@ -14,6 +14,8 @@ public struct CompileRequest: Sendable {
   public var precision: PipelineOptions.Precision
   /// Sizes fixed for inputs, by name.
   public var shapes: [String: [Int]]
+  /// Types of inputs whose declared type leaves something open, by name: sequences, optionals, tensors of unknown rank.
+  public var inputTypes: [String: ValueType]
   /// Fills missing weights at random from this seed.
   public var syntheticSeed: UInt64?
   public var threads: Int
@@ -31,7 +33,8 @@ public struct CompileRequest: Sendable {
   public init(
     models: [String], weights: [String] = [], targets: [String] = ["cpu", "reference"],
     precision: PipelineOptions.Precision = .f32,
-    shapes: [String: [Int]] = [:], syntheticSeed: UInt64? = nil, threads: Int = 1,
+    shapes: [String: [Int]] = [:], inputTypes: [String: ValueType] = [:], syntheticSeed: UInt64? = nil,
+    threads: Int = 1,
     checkpoint: CheckpointOptions = CheckpointOptions(),
     maxRewrites: Int? = nil,
     stopAfter: String? = nil, keepsGraphs: Bool = false, randomPlacementSeed: UInt64? = nil
@@ -41,6 +44,7 @@ public struct CompileRequest: Sendable {
     self.targets = targets
     self.precision = precision
     self.shapes = shapes
+    self.inputTypes = inputTypes
     self.syntheticSeed = syntheticSeed
     self.threads = threads
     self.checkpoint = checkpoint

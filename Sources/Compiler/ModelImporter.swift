@@ -43,7 +43,8 @@ struct ModelImporter {
         isSynthetic = true
       }
       let options = ImportOptions(
-        shapes: try shapes(for: model), weights: lacksWeights ? weights : nil, entryName: entryName(path, graphs),
+        shapes: try shapes(for: model), inputTypes: request.inputTypes, weights: lacksWeights ? weights : nil,
+        entryName: entryName(path, graphs),
         syntheticSeed: request.syntheticSeed)
       progress("importing \(path)")
       graphs.append(try ONNXImporter.importModel(model, options: options))

@@ -22,7 +22,7 @@ final class PlanLowerer {
     for check in try Self.checks(of: graph, builder) { builder.add(check: check) }
     try lower(graph, into: builder)
     for (output, name) in zip(graph.outputs, graph.outputNames) {
-      builder.addOutput(builder.value(output), name: name)
+      builder.addOutput(builder.value(output), name: name, type: graph.objectTypes[name])
     }
     return builder.finish()
   }

@@ -16,7 +16,7 @@ public enum NodeKind: String, Hashable, Sendable, CaseIterable {
       case .reshape, .transpose, .broadcast, .slice, .concat, .pad: .movement
       case .gather, .gatherElements, .gatherND, .scatterElements, .scatterND, .nonZero, .nonMaxSuppression: .index
       case .quantizeLinear, .dequantizeLinear: .quantize
-      case .if, .loop, .fail: .control
+      case .if, .loop, .fail, .object: .control
       case .iota, .sizes, .bindSymbols: .size
       case .random: .constant
       case .copy: .copy
@@ -65,7 +65,7 @@ public enum NodeTitle {
       .bindSymbols, .gather, .gatherElements, .gatherND, .scatterElements, .scatterND, .nonZero, .nonMaxSuppression,
       .cumulative, .topK, .sliceOrder, .determinant,
       .resize, .attention, .linearAttention, .treeEnsemble, .pairwiseCoupling, .quantizeLinear, .dequantizeLinear, .if,
-      .loop, .fail:
+      .loop, .fail, .object:
       words(op.mnemonic)
     }
   }

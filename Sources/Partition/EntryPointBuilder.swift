@@ -103,13 +103,20 @@ public final class EntryPointBuilder {
   /// `name` nil takes the value's own.
   public func addInput(_ id: GraphValueID, in graph: Graph, name: String? = nil) {
     let value = append(name: graph[id].name, graph.type(of: id), .input(entry.inputs.count))
-    entry.inputs.append(Port(name: name ?? graph[id].name, value: value))
+    let name = name ?? graph[id].name
+    let isObject = graph.type(of: id).elementType == .object
+    entry.inputs.append(Port(name: name, value: value, type: isObject ? graph.objectTypes[name] ?? Self.unknownObject : nil))
     scopes[0][id] = value
   }
 
-  public func addOutput(_ value: PlanValueID, name: String) {
-    entry.outputs.append(Port(name: name, value: value))
+  /// `type` is what an output that is no tensor holds.
+  public func addOutput(_ value: PlanValueID, name: String, type: ValueType? = nil) {
+    let isObject = entry.values[value].elementType == .object
+    entry.outputs.append(Port(name: name, value: value, type: isObject ? type ?? Self.unknownObject : nil))
   }
+
+  /// Ports of bodies, and of graphs that were read from text: nobody outside of the run sees them.
+  private static let unknownObject = ValueType.sequence(.tensor(.f32, .any))
 
   private func append(name: String, _ type: TensorType, _ location: PlanValue.Location) -> PlanValueID {
     entry.values.append(

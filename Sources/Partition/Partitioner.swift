@@ -127,6 +127,7 @@ public struct Partitioner {
 
   private func insertCopies(_ graph: Graph) throws -> Graph {
     var result = Graph(name: graph.name)
+    result.objectTypes = graph.objectTypes
     var map: [GraphValueID: GraphValueID] = [:]
     var home: [GraphValueID: String] = [:]
     var copies: [CopyKey: GraphValueID] = [:]

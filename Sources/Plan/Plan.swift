@@ -168,10 +168,13 @@ public struct SizeCheck: Hashable, Sendable {
 public struct Port: Hashable, Sendable {
   public var name: String
   public var value: ValueID
+  /// What a port that is no tensor holds; its value is then a scalar of type `object`.
+  public var type: ValueType?
 
-  public init(name: String, value: ValueID) {
+  public init(name: String, value: ValueID, type: ValueType? = nil) {
     self.name = name
     self.value = value
+    self.type = type
   }
 }
 

@@ -9,22 +9,27 @@ public struct ReferenceDevice: Device {
 
   public init() {}
 
-  public func prepare(payload: String, instruction: Instruction) throws -> any DeviceProgram {
-    try ReferenceProgram(GraphPayload(parsing: payload), isPresent: instruction.operands.map { $0 != nil })
+  public func prepare(
+    payload: String, instruction: Instruction, objects: ObjectStore
+  ) throws -> any DeviceProgram {
+    try ReferenceProgram(
+      GraphPayload(parsing: payload), isPresent: instruction.operands.map { $0 != nil }, objects: objects)
   }
 }
 
 /// One node, read once.
 final class ReferenceProgram: DeviceProgram {
   private let payload: GraphPayload
+  private let objects: ObjectStore
   /// Whether each operand of the instruction is there; the graph has inputs for those only.
   private let inputs: [Int]
   private let resources: [Int]
   /// nil until the resources, which are operands, have been seen.
   private var graph: Graph?
 
-  init(_ payload: GraphPayload, isPresent: [Bool]) throws {
+  init(_ payload: GraphPayload, isPresent: [Bool], objects: ObjectStore) throws {
     self.payload = payload
+    self.objects = objects
     guard payload.resourceCount <= isPresent.count else {
       throw RuntimeError.unsupportedPlan(reason: "a node names \(payload.resourceCount) resources that are not there")
     }
@@ -50,7 +55,8 @@ final class ReferenceProgram: DeviceProgram {
       throw RuntimeError.unsupportedPlan(
         reason: "\(graph.name) needs \(payload.symbols.count) sizes, got \(sizes.count)")
     }
-    var context = EvaluationContext(symbols: Dictionary(zip(payload.symbols, sizes), uniquingKeysWith: { $1 }))
+    var context = EvaluationContext(
+      symbols: Dictionary(zip(payload.symbols, sizes), uniquingKeysWith: { $1 }), objects: objects)
     return try Evaluator.run(graph, inputs.compactMap { operands[$0] }, &context)
   }
 

@@ -57,7 +57,8 @@ public struct ReferenceTarget: Target {
       .treeEnsemble,
       .pairwiseCoupling,
       .quantizeLinear,
-      .dequantizeLinear:
+      .dequantizeLinear,
+      .object:
       break
     }
     return .yes(

@@ -29,9 +29,10 @@ struct InputArgument: ExpressibleByArgument {
     guard !path.isEmpty else { return nil }
   }
 
-  /// The tensor in an `.npy` or `.pb` file.
-  func tensor() throws -> Tensor {
-    path.hasSuffix(".pb") ? try TensorProtoFile.read(path: path) : try Npy.read(path: path)
+  /// The tensor in an `.npy` file, or the value of the port's type in a `.pb` file.
+  func value(for port: PortDescription?) throws -> HostValue {
+    guard path.hasSuffix(".pb") else { return .tensor(try Npy.read(path: path)) }
+    return try HostValueFile.read(path: path, as: port?.objectType ?? .tensor(.f32, .any))
   }
 }
 
@@ -123,11 +124,14 @@ struct SessionArguments: ParsableArguments {
   }
 
   /// The inputs given and, where asked for, random ones for the rest.
-  func inputs(for session: Session) throws -> [String: Tensor] {
-    var tensors: [String: Tensor] = [:]
-    for item in input { tensors[item.name] = try item.tensor() }
+  func inputs(for session: Session) throws -> [String: HostValue] {
+    var values: [String: HostValue] = [:]
+    for item in input {
+      values[item.name] = try item.value(for: session.inputs.first { $0.name == item.name })
+    }
     if let seed = randomInputs {
       var symbols: [String: Int] = [:]
+      let tensors = values.compactMapValues(\.tensor)
       let given = shape.map { ($0.name, $0.sizes) } + tensors.map { ($0.key, $0.value.shape) }
       for (name, sizes) in given {
         guard let port = session.inputs.first(where: { $0.name == name }), port.type.rank == sizes.count else {
@@ -137,9 +141,9 @@ struct SessionArguments: ParsableArguments {
           if let symbol = dimension.symbolName { symbols[symbol] = size }
         }
       }
-      let random = try session.randomInputs(seed: seed, sizes: symbols)
-      tensors.merge(random) { given, _ in given }
+      let random = try session.randomInputs(seed: seed, sizes: symbols, except: Set(values.keys))
+      values.merge(random.mapValues { .tensor($0) }) { given, _ in given }
     }
-    return tensors
+    return values
   }
 }

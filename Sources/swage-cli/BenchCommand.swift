@@ -25,7 +25,7 @@ struct BenchCommand: ParsableCommand {
 
   func run() throws {
     let (_, session) = try session.open()
-    try session.bind(try self.session.inputs(for: session))
+    try session.bind(values: try self.session.inputs(for: session))
     let result = try session.benchmark(warmup: warmup, runs: runs)
     print(json ? result.json : result.text)
     if nodes {

@@ -13,7 +13,7 @@ struct RunCommand: ParsableCommand {
 
   @OptionGroup var session: SessionArguments
 
-  @Option(name: .shortAndLong, help: "Writes each output to this folder as NAME.npy.")
+  @Option(name: .shortAndLong, help: "Writes each output to this folder: NAME.npy, or NAME.pb for what is no tensor.")
   var output: String?
 
   @Option(name: .long, help: "Writes a Chrome trace (open it in Perfetto) and prints the time of every node.")
@@ -31,15 +31,15 @@ struct RunCommand: ParsableCommand {
     if let seed = plan.provenance.syntheticWeightsSeed {
       Terminal.error("note: this plan has synthetic weights (seed \(seed)); its results mean nothing")
     }
-    let results = try session.run(inputs)
+    let results = try session.run(values: inputs)
     for port in session.outputs {
-      guard let tensor = results[port.name] else { continue }
-      print("\(port.name.printable): \(TensorSummary.text(tensor))")
-      if let output { try OutputFolder.write(tensor, name: port.name, to: output) }
+      guard let value = results[port.name] else { continue }
+      print("\(port.name.printable): \(ValueSummary.text(value))")
+      if let output { try OutputFolder.write(value, name: port.name, to: output) }
     }
-    if draw { show(inputs, results, session) }
+    if draw { show(inputs.compactMapValues(\.tensor), results.compactMapValues(\.tensor), session) }
     guard profile != nil || times else { return }
-    try session.bind(inputs)
+    try session.bind(values: inputs)
     let measured = try session.profile()
     print(ProfileTable.text(measured, peak: .measured(threads: session.threads)))
     if let profile {
@@ -64,9 +64,9 @@ extension RunCommand {
   }
 }
 
-/// `NAME.npy` files of outputs; characters that a file name cannot hold become `_`.
+/// `NAME.npy` files of outputs, `NAME.pb` of those that are no tensors; characters that a file name cannot hold become `_`.
 enum OutputFolder {
-  static func write(_ tensor: Tensor, name: String, to folder: String) throws {
+  static func write(_ value: HostValue, name: String, to folder: String) throws {
     do {
       try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     } catch {
@@ -74,12 +74,40 @@ enum OutputFolder {
         code: "output-folder", what: "the folder \(folder) cannot be made", place: .init(file: folder),
         why: error.localizedDescription, remedy: "choose another folder with --output")
     }
-    try Npy.write(tensor, path: folder + "/" + fileName(name) + ".npy")
+    let path = folder + "/" + fileName(name)
+    if let tensor = value.tensor {
+      try Npy.write(tensor, path: path + ".npy")
+    } else {
+      try HostValueFile.write(value, path: path + ".pb")
+    }
   }
 
   static func fileName(_ name: String) -> String {
     let cleaned = String(name.map { $0 == "/" || $0 == "\0" || $0 == "\\" ? "_" : $0 })
     return cleaned.isEmpty || cleaned == "." || cleaned == ".." ? "_" + cleaned : String(cleaned.prefix(200))
+  }
+}
+
+/// A value in one line; a sequence or map with its first entries.
+enum ValueSummary {
+  static func text(_ value: HostValue, depth: Int = 0) -> String {
+    switch value {
+    case .tensor(let tensor): return TensorSummary.text(tensor)
+    case .optional(let inner): return inner.map { "optional of \(text($0, depth: depth + 1))" } ?? "optional, empty"
+    case .sequence(let items):
+      let shown = items.prefix(depth == 0 ? 10 : 3).map { text($0, depth: depth + 1) }
+      let rest = items.count > shown.count ? "; …" : ""
+      return (["sequence of \(items.count)"] + (shown.isEmpty ? [] : [shown.joined(separator: "; ") + rest]))
+        .joined(separator: ": ")
+    case .map(let keys, let values):
+      let names =
+        keys.elementType == .string ? keys.stringBytes.map { GraphPrinter.quoted($0) } : keys.integers.map { "\($0)" }
+      let numbers =
+        values.elementType == .string
+        ? values.stringBytes.map { GraphPrinter.quoted($0) } : values.doubles.map { String(format: "%.5g", $0) }
+      let shown = zip(names, numbers).prefix(10).map { "\($0): \($1)" }.joined(separator: ", ")
+      return "{\(shown)\(names.count > 10 ? ", …" : "")}"
+    }
   }
 }
 

@@ -35,21 +35,21 @@ struct VerifyCase {
 
   func run(targets: [String], rtol: Double, atol: Double) -> Outcome {
     do {
-      let request = CompileRequest(models: [folder + "/model.onnx"], targets: targets)
+      let model = try ONNXModel.load(path: folder + "/model.onnx")
+      let sets = try dataSets().map { try VerifyData(folder: $0, model: model) }
+      let tolerance = try VerifyTolerance(folder: folder, rtol: rtol, atol: atol)
+      let request = CompileRequest(
+        models: [folder + "/model.onnx"], targets: targets, inputTypes: sets.first?.openTypes ?? [:])
       let plan = try Compiler(request).compile().plan
       try PlanValidator.validate(plan)
       let session = try Session(plan: plan, devices: [ReferenceDevice()])
       var checked = 0
-      for set in try dataSets() {
-        let inputs = try tensors(in: set, prefix: "input")
-        let expected = try tensors(in: set, prefix: "output")
-        var named: [String: Tensor] = [:]
-        for (port, tensor) in zip(session.inputs, inputs) { named[port.name] = tensor }
-        let results = try session.run(named)
-        for (port, tensor) in zip(session.outputs, expected) {
-          guard let actual = results[port.name] else { return outcome(.failed, "output \(port.name) is missing") }
-          if let difference = Comparison.difference(actual, tensor, rtol: rtol, atol: atol) {
-            return outcome(.failed, "output \(port.name): \(difference)")
+      for set in sets {
+        let results = try session.run(values: set.inputs)
+        for (name, value) in set.outputs {
+          guard let actual = results[name] else { return outcome(.failed, "output \(name) is missing") }
+          if let difference = Comparison.difference(actual, value, tolerance) {
+            return outcome(.failed, "output \(name): \(difference)")
           }
           checked += 1
         }
@@ -74,42 +74,5 @@ struct VerifyCase {
   private func dataSets() throws -> [String] {
     try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasPrefix("test_data_set_") }.sorted()
       .map { folder + "/" + $0 }
-  }
-
-  private func tensors(in set: String, prefix: String) throws -> [Tensor] {
-    var result: [Tensor] = []
-    while FileManager.default.fileExists(atPath: "\(set)/\(prefix)_\(result.count).pb") {
-      result.append(try TensorProtoFile.read(path: "\(set)/\(prefix)_\(result.count).pb"))
-    }
-    return result
-  }
-}
-
-/// Whether two tensors agree.
-enum Comparison {
-  /// Nil when they agree; else the largest difference in words. NaN equals NaN.
-  static func difference(_ actual: Tensor, _ expected: Tensor, rtol: Double, atol: Double) -> String? {
-    guard actual.elementType == expected.elementType, actual.shape == expected.shape else {
-      return "is \(actual.type), expected \(expected.type)"
-    }
-    if expected.elementType == .string {
-      let (x, y) = (actual.stringBytes, expected.stringBytes)
-      guard let index = x.indices.first(where: { x[$0] != y[$0] }) else { return nil }
-      return "element \(index) is \(GraphPrinter.quoted(x[index])), expected \(GraphPrinter.quoted(y[index]))"
-    }
-    if !expected.elementType.isFloat {
-      let pairs = zip(actual.integers, expected.integers)
-      guard let index = Array(pairs).firstIndex(where: { $0 != $1 }) else { return nil }
-      return "element \(index) is \(actual.integers[index]), expected \(expected.integers[index])"
-    }
-    // As the runner of the ONNX tests has it: two units in the last place of bf16.
-    let rtol = expected.elementType == .bf16 ? max(rtol, 0x1p-6) : rtol
-    var worst: (index: Int, excess: Double)?
-    let (x, y) = (actual.doubles, expected.doubles)
-    for index in x.indices where !(x[index] == y[index] || (x[index].isNaN && y[index].isNaN)) {
-      let excess = abs(x[index] - y[index]) - (atol + rtol * abs(y[index]))
-      if excess > worst?.excess ?? 0 || excess.isNaN { worst = (index, excess.isNaN ? .infinity : excess) }
-    }
-    return worst.map { "element \($0.index) is \(x[$0.index]), expected \(y[$0.index])" }
   }
 }

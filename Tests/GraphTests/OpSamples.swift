@@ -55,12 +55,13 @@ enum OpSamples {
     case .sliceOrder: 45
     case .determinant: 46
     case .nonMaxSuppression: 47
+    case .object: 48
     }
   }
-  static let caseCount = 48
+  static let caseCount = 49
 
   static func all() throws -> [Graph] {
-    try [elementwise(), movement(), indexed(), reductions(), products(), models(), quantized(), regions()]
+    try [elementwise(), movement(), indexed(), reductions(), products(), models(), quantized(), regions(), objects()]
   }
 
   static let source = [Source(name: "node", operatorName: "Op")]
@@ -181,6 +182,34 @@ enum OpSamples {
     }
     let hits = try graph.append(.nonZero(NonZero(symbol: "hits")), [x], sources: source)[0]
     graph.addOutput(hits, name: "y")
+    return graph
+  }
+
+  static func objects() throws -> Graph {
+    var graph = Graph(name: "objects")
+    let sequence = graph.addInput(name: "s", type: TensorType(.object))
+    let x = graph.addInput(name: "x", type: TensorType(.f32, [h, 2]))
+    let i = graph.addInput(name: "i", type: TensorType(.i64))
+    func add(_ op: ObjectOp, _ operands: [ValueID?]) throws -> ValueID {
+      try graph.append(.object(op), operands, sources: source)[0]
+    }
+    let row = TensorType(.f32, [.symbol("u0"), 2])
+    _ = try add(ObjectOp(.construct), [x, x])
+    _ = try add(ObjectOp(.at, result: row), [sequence, i])
+    _ = try add(ObjectOp(.insert), [sequence, x, i])
+    _ = try add(ObjectOp(.erase), [sequence])
+    _ = try add(ObjectOp(.length, result: TensorType(.i64)), [sequence])
+    _ = try add(ObjectOp(.split, axis: 1, keepsAxis: false), [x])
+    _ = try add(ObjectOp(.concat, result: TensorType(.f32, [.symbol("u1"), 2])), [sequence])
+    let optional = try add(ObjectOp(.optional), [x])
+    _ = try add(ObjectOp(.hasElement, result: TensorType(.bool)), [optional])
+    graph.addOutput(
+      try add(ObjectOp(.getElement, result: TensorType(.f32, [.symbol("u2"), 2])), [optional]), name: "y")
+    let keys = try graph.constant(Tensor(strings: ["a", "b"], [2]), name: "keys")
+    _ = try add(ObjectOp(.zipMap), [keys, x])
+    let map = graph.addInput(name: "m", type: TensorType(.object))
+    _ = try add(ObjectOp(.castMap, result: TensorType(.f32, [1, .symbol("u3")])), [map])
+    _ = try add(ObjectOp(.lookUp, result: TensorType(.f32, [1, 2])), [keys, map])
     return graph
   }
 

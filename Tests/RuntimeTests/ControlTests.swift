@@ -165,7 +165,9 @@ import Testing
 private final class FakeDevice: Device {
   let name = "fake"
 
-  func prepare(payload: String, instruction: Instruction) throws -> any DeviceProgram { FakeProgram(payload) }
+  func prepare(payload: String, instruction: Instruction, objects: ObjectStore) throws -> any DeviceProgram {
+    FakeProgram(payload)
+  }
 
   final class FakeProgram: DeviceProgram {
     let payload: String

@@ -2179,7 +2179,7 @@ const ProtobufCMessageDescriptor swage_plan__check__descriptor =
   (ProtobufCMessageInit) swage_plan__check__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor swage_plan__port__field_descriptors[2] =
+static const ProtobufCFieldDescriptor swage_plan__port__field_descriptors[3] =
 {
   {
     "name",
@@ -2205,15 +2205,28 @@ static const ProtobufCFieldDescriptor swage_plan__port__field_descriptors[2] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "type",
+    3,
+    PROTOBUF_C_LABEL_OPTIONAL,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(SwagePlan__Port, has_type),
+    offsetof(SwagePlan__Port, type),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned swage_plan__port__field_indices_by_name[] = {
   0,   /* field[0] = name */
+  2,   /* field[2] = type */
   1,   /* field[1] = value */
 };
 static const ProtobufCIntRange swage_plan__port__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor swage_plan__port__descriptor =
 {
@@ -2223,7 +2236,7 @@ const ProtobufCMessageDescriptor swage_plan__port__descriptor =
   "SwagePlan__Port",
   "swage_plan",
   sizeof(SwagePlan__Port),
-  2,
+  3,
   swage_plan__port__field_descriptors,
   swage_plan__port__field_indices_by_name,
   1,  swage_plan__port__number_ranges,

@@ -8,7 +8,13 @@ public struct EvaluationContext {
   /// Result types of the node that is being evaluated.
   public internal(set) var resultTypes: [TensorType] = []
 
-  public init(symbols: [String: Int] = [:]) { self.symbols = symbols }
+  /// The values of operands and results that are no tensors.
+  public let objects: ObjectStore
+
+  public init(symbols: [String: Int] = [:], objects: ObjectStore = ObjectStore()) {
+    self.symbols = symbols
+    self.objects = objects
+  }
 
   public func size(_ dimension: Dim) throws -> Int {
     guard let value = dimension.evaluate(symbols) else {

@@ -64,6 +64,8 @@ public struct Graph: Sendable {
   public private(set) var outputs: [ValueID] = []
   /// Names of the outputs, as the caller of a plan uses them.
   public private(set) var outputNames: [String] = []
+  /// What the inputs and outputs that are no tensors hold, by name. The text form leaves it out.
+  public var objectTypes: [String: ValueType] = [:]
   /// Nodes in execution order.
   public private(set) var order: [NodeID] = []
   private var valueTable: [Value] = []

@@ -51,6 +51,7 @@ public enum Op: Hashable, Sendable {
   case loop(Loop)
   case copy(Copy)
   case fail(Fail)
+  case object(ObjectOp)
 }
 
 extension Op {
@@ -105,6 +106,7 @@ extension Op {
     case .loop(let op): op
     case .copy(let op): op
     case .fail(let op): op
+    case .object(let op): op
     }
   }
 
@@ -156,7 +158,8 @@ extension Op {
       .if,
       .loop,
       .copy,
-      .fail:
+      .fail,
+      .object:
       false
     }
   }
@@ -166,7 +169,7 @@ extension Op {
   public func takes(_ type: ElementType) -> Bool {
     guard type == .string || type == .object else { return true }
     switch self {
-    case .constant, .if, .loop, .copy, .fail: return true
+    case .constant, .if, .loop, .copy, .fail, .object: return true
     case .binary(let op): return type == .string && op.function == .equal
     case .select, .fused, .reshape, .transpose, .broadcast, .slice, .concat, .pad, .gather, .gatherElements, .gatherND,
       .nonZero, .sliceOrder:
@@ -241,6 +244,7 @@ extension Op {
     case .loop(let op): .loop(op.substituting(values))
     case .copy(let op): .copy(op.substituting(values))
     case .fail(let op): .fail(op.substituting(values))
+    case .object(let op): .object(op.substituting(values))
     }
   }
 

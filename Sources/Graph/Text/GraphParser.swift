@@ -132,6 +132,10 @@ public struct GraphParser {
       var op = try Fail(&reader)
       op.results = types
       return .fail(op)
+    case ObjectOp.mnemonic:
+      var op = try ObjectOp(&reader)
+      op.results = types
+      return .object(op)
     default:
       guard let op = try Op.parse(mnemonic, &reader) else { throw TypeFault("there is no operation \(mnemonic)") }
       return op

@@ -122,7 +122,8 @@ struct ChannelsLastForm {
       .if,
       .loop,
       .copy,
-      .fail:
+      .fail,
+      .object:
       return nil
     }
     return ChannelsLastForm(op: moved, roles: roles, resultIsImage: isImage, rank: rank)

@@ -109,7 +109,7 @@ private struct ConstantFolder {
 
   private func isFoldable(_ node: Node, in graph: Graph) -> Bool {
     switch node.op {
-    case .constant, .copy, .fail, .bindSymbols, .if, .loop: return false
+    case .constant, .copy, .fail, .bindSymbols, .if, .loop, .object: return false
     default: break
     }
     return !node.results.isEmpty && node.op.definition.symbols.isEmpty && graph.definedSymbols(of: node).isEmpty

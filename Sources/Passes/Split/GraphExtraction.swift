@@ -21,6 +21,7 @@ extension Graph {
   /// - Throws: `GraphError` where an output needs an input that is not listed.
   public func extracting(name: String, inputs: [GraphPort], outputs: [GraphPort]) throws -> Graph {
     var result = Graph(name: name)
+    result.objectTypes = objectTypes
     var map: [ValueID: ValueID] = [:]
     for port in inputs {
       var type = type(of: port.value)

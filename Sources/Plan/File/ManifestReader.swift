@@ -174,7 +174,12 @@ struct ManifestReader {
   }
 
   private func port(_ message: SwagePlan__Port, _ place: String) throws -> Port {
-    Port(name: try text(message.name, place), value: Int(message.value))
+    let words = try text(message.type, place)
+    let type = ValueType(parsing: words)
+    guard words.isEmpty || type.map({ !$0.isTensor && $0.description == words }) == true else {
+      throw refuse(place, "'\(words)' is no type of a port")
+    }
+    return Port(name: try text(message.name, place), value: Int(message.value), type: type)
   }
 
   private func value(_ message: SwagePlan__Value, _ place: String) throws -> PlanValue {

@@ -86,6 +86,7 @@ struct ManifestWriter {
   private func write(_ port: Port, to out: inout WireWriter) {
     out.text(1, port.name)
     out.number(2, port.value)
+    if let type = port.type { out.text(3, type.description) }
   }
 
   private func write(_ value: PlanValue, to out: inout WireWriter) {

@@ -55,11 +55,12 @@ extension PlanText {
     let ports = { (ports: [Port]) -> JSONValue in
       .array(
         ports.map { port in
-          .object([
-            ("name", .string(port.name)), ("value", .number(port.value)),
-            ("element_type", .string(entry.values[port.value].elementType.name)),
-            ("shape", .array(entry.values[port.value].shape.map { .string(entry.sizes[$0].description) })),
-          ])
+          .object(
+            [
+              ("name", .string(port.name)), ("value", .number(port.value)),
+              ("element_type", .string(entry.values[port.value].elementType.name)),
+              ("shape", .array(entry.values[port.value].shape.map { .string(entry.sizes[$0].description) })),
+            ] + (port.type.map { [("type", .string($0.description))] } ?? []))
         })
     }
     return .object([

@@ -156,6 +156,13 @@ struct EntryValidator {
   }
 
   private mutating func checkValues() {
+    for port in entry.inputs + entry.outputs {
+      let value = entry.values[port.value]
+      guard (value.elementType == .object) == (port.type != nil), port.type == nil || value.shape.isEmpty else {
+        report(.types, "port '\(port.name)'", "its value is no object, or the type of what it holds is missing")
+        continue
+      }
+    }
     for (id, value) in entry.values.enumerated() {
       let type = value.elementType
       let constants = value.shape.map { entry.sizes[$0].constant }

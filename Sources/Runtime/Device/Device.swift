@@ -22,8 +22,9 @@ public protocol Device: Sendable {
   func copy(
     from source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, byteCount: Int, direction: CopyDirection) throws
 
-  /// Makes `payload` ready to run. Called once per instruction, when a session is made.
-  func prepare(payload: String, instruction: Instruction) throws -> any DeviceProgram
+  /// Makes `payload` ready to run. Called once per instruction, when a session is made. Elements of type `object` are
+  /// numbers in `objects`, the session's.
+  func prepare(payload: String, instruction: Instruction, objects: ObjectStore) throws -> any DeviceProgram
 }
 
 /// An instruction that is ready to run on a device.

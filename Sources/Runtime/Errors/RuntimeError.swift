@@ -6,6 +6,10 @@ public enum RuntimeError: SwageError, Hashable {
   case noEntryPoint(name: String, available: [String])
   case missingInput(name: String, type: String)
   case unknownInput(name: String, expected: [String])
+  /// A value of another kind than the plan takes.
+  case inputValue(name: String, reason: String)
+  /// An output that is no tensor, asked for as one.
+  case outputValue(name: String, type: String)
   case inputElementType(name: String, expected: ElementType, actual: ElementType)
   case inputRank(name: String, expected: String, actual: [Int])
   case inputShape(name: String, axis: Int, expected: String, value: Int, actual: [Int])
@@ -47,6 +51,14 @@ public enum RuntimeError: SwageError, Hashable {
       Diagnostic(
         code: "runtime-unknown-input", what: "the plan has no input \(name)", place: .init(value: name),
         why: "its inputs are " + expected.joined(separator: ", "), remedy: "use one of these names")
+    case .inputValue(let name, let reason):
+      Diagnostic(
+        code: "runtime-input-value", what: "the value given for input \(name) is of another kind",
+        place: .init(value: name), why: reason, remedy: "`swage inspect` shows what the plan takes")
+    case .outputValue(let name, let type):
+      Diagnostic(
+        code: "runtime-output-value", what: "output \(name) is no tensor", place: .init(value: name),
+        why: "it is \(type)", remedy: "take it with `Session.resultValues`")
     case .inputElementType(let name, let expected, let actual):
       Diagnostic(
         code: "runtime-input-type", what: "input \(name) has elements of type \(actual.name)",

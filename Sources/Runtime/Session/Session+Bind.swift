@@ -6,12 +6,20 @@ import SwageTensor
 extension Session {
   /// Checks the inputs and makes the next `execute` use them. They are kept and read in place, except those that are not
   /// aligned to 64 bytes. Zero sizes are legal.
-  public func bind(_ tensors: [String: Tensor]) throws {
-    try checkNames(tensors)
+  public func bind(_ tensors: [String: Tensor]) throws { try bind(values: tensors.mapValues { .tensor($0) }) }
+
+  /// The same with inputs of every kind; an optional that is left out has no value.
+  public func bind(values: [String: HostValue]) throws {
+    try checkNames(values)
+    objects.truncate(to: 0)
     let ordered = try entryPoint.inputs.map { port -> Tensor in
       let value = entryPoint.values[port.value]
-      guard let tensor = tensors[port.name] else {
+      if let type = port.type { return objects.add(try object(values[port.name], type, port.name)) }
+      guard let given = values[port.name] else {
         throw RuntimeError.missingInput(name: port.name, type: typeText(value))
+      }
+      guard let tensor = given.tensor else {
+        throw RuntimeError.inputValue(name: port.name, reason: "it is \(given.kind), not \(typeText(value))")
       }
       guard tensor.elementType == value.elementType else {
         throw RuntimeError.inputElementType(
@@ -22,6 +30,7 @@ extension Session {
       }
       return tensor
     }
+    boundObjects = objects.count
     try bind(ordered: ordered)
   }
 
@@ -49,7 +58,21 @@ extension Session {
     }
   }
 
-  private func checkNames(_ tensors: [String: Tensor]) throws {
+  /// The value of an input that is no tensor. A value stands for an optional that has it.
+  private func object(_ value: HostValue?, _ type: ValueType, _ name: String) throws -> HostValue {
+    var value = value
+    if case .optional = type {
+      switch value {
+      case .optional?: break
+      default: value = .optional(value)
+      }
+    }
+    guard let value else { throw RuntimeError.missingInput(name: name, type: type.description) }
+    if let reason = type.mismatch(value) { throw RuntimeError.inputValue(name: name, reason: reason) }
+    return value
+  }
+
+  private func checkNames(_ tensors: [String: HostValue]) throws {
     let known = Set(entryPoint.inputs.map(\.name))
     if let name = tensors.keys.filter({ !known.contains($0) }).min() {
       throw RuntimeError.unknownInput(name: name, expected: entryPoint.inputs.map(\.name))

@@ -12,6 +12,13 @@ extension Session {
     return try results()
   }
 
+  /// The same with inputs and outputs of every kind.
+  public func run(values: [String: HostValue]) throws -> [String: HostValue] {
+    try bind(values: values)
+    try execute()
+    return try resultValues()
+  }
+
   /// Runs what is bound.
   public func execute() throws {
     var hook = NoHook()
@@ -21,6 +28,7 @@ extension Session {
   /// Runs what is bound, telling `hook` of each step.
   public func execute<H: StepHook>(_ hook: inout H) throws {
     guard isBound else { throw RuntimeError.notBound }
+    objects.truncate(to: boundObjects)
     swage_set_threads(Int32(clamping: threads))
     let steps = stepStorage
     let count = stepCount
@@ -54,7 +62,33 @@ extension Session {
   /// Copies of the outputs of the last `execute`.
   public func results() throws -> [String: Tensor] {
     var results: [String: Tensor] = [:]
-    for port in entryPoint.outputs { results[port.name] = try copy(of: port.value) }
+    for port in entryPoint.outputs {
+      if let type = port.type { throw RuntimeError.outputValue(name: port.name, type: type.description) }
+      results[port.name] = try copy(of: port.value)
+    }
+    return results
+  }
+
+  /// Copies of the outputs of the last `execute`, of every kind.
+  public func resultValues() throws -> [String: HostValue] {
+    var results: [String: HostValue] = [:]
+    for port in entryPoint.outputs {
+      let tensor = try copy(of: port.value)
+      guard let type = port.type else {
+        results[port.name] = .tensor(tensor)
+        continue
+      }
+      guard let value = objects.value(tensor) else {
+        throw RuntimeError.unsupportedPlan(reason: "output \(port.name) is no value of the run")
+      }
+      // A value stands for an optional that has it.
+      switch (type, value) {
+      case (.optional, .optional): results[port.name] = value
+      case (.optional, _): results[port.name] = .optional(value)
+      case (_, .optional(let inner?)): results[port.name] = inner
+      default: results[port.name] = value
+      }
+    }
     return results
   }
 

@@ -3,13 +3,22 @@ import SwageTensor
 extension Session {
   /// Inputs made of random numbers: floats between -1 and 1, integers from 0 to 9, bools,
   /// strings from `s0` to `s9`. The same seed gives the same
-  /// tensors everywhere. `sizes` gives symbols their values; a symbol it leaves out is 1.
-  public func randomInputs(seed: UInt64, sizes: [String: Int] = [:]) throws -> [String: Tensor] {
+  /// tensors everywhere. `sizes` gives symbols their values; a symbol it leaves out is 1. Inputs in
+  /// `given` need not be tensors.
+  public func randomInputs(seed: UInt64, sizes: [String: Int] = [:], except given: Set<String> = []) throws
+    -> [String: Tensor]
+  {
     var values = sizes
     for name in entryPoint.symbols where values[name] == nil { values[name] = 1 }
     var generator = SplitMix64(state: seed)
     var result: [String: Tensor] = [:]
     for input in inputs {
+      if let type = input.objectType {
+        if case .optional = type { continue }
+        if given.contains(input.name) { continue }
+        throw RuntimeError.inputValue(
+          name: input.name, reason: "it is \(type), and random numbers are made for tensors")
+      }
       var shape: [Int] = []
       for size in input.type.shape {
         guard let value = size.evaluate(values) else {

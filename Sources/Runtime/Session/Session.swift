@@ -61,6 +61,9 @@ public final class Session {
   var isBound = false
   var isStageValid: [Bool]
   var boundInputs: [Tensor?]
+  /// The inputs that are no tensors, then what the run makes of them.
+  let objects: ObjectStore
+  var boundObjects = 0
   var alignedInputs: [Storage?]
   /// The CPU's arena, then one for each device.
   var arenas: [Storage?]
@@ -92,11 +95,13 @@ public final class Session {
     loadNanoseconds = swage_now_ns() - start
   }
 
-  /// `modules` has those of the entry point, or body, and of the loops in it.
+  /// `modules` has those of the entry point, or body, and of the loops in it. A body shares the `objects` of the run.
   init(
-    plan: Plan, entry: EntryPoint, modules: NativeModules, options: SessionOptions, devices: [any Device]
+    plan: Plan, entry: EntryPoint, modules: NativeModules, options: SessionOptions, devices: [any Device],
+    objects: ObjectStore = ObjectStore()
   ) throws {
     self.plan = plan
+    self.objects = objects
     self.modules = modules
     entryPoint = entry
     threads = max(1, options.threads ?? HostCPU.coreCount)
@@ -145,7 +150,8 @@ public final class Session {
       ports.map { port in
         let value = entry.values[port.value]
         return PortDescription(
-          name: port.name, type: TensorType(value.elementType, value.shape.map { entry.sizes[$0] }))
+          name: port.name, type: TensorType(value.elementType, value.shape.map { entry.sizes[$0] }),
+          objectType: port.type)
       }
     }
     inputs = ports(entry.inputs)
@@ -186,10 +192,11 @@ public final class Session {
           guard device >= 0 else {
             throw RuntimeError.unsupportedPlan(reason: "\(flat.instruction.label) has a payload for the CPU")
           }
-          programs[flat.position] = try devices[device].prepare(payload: payload, instruction: flat.instruction)
+          programs[flat.position] = try devices[device].prepare(
+            payload: payload, instruction: flat.instruction, objects: objects)
         case .loop(let call):
           let body = try Session(
-            plan: plan, entry: plan.bodies[call.body], modules: modules, options: options, devices: devices)
+            plan: plan, entry: plan.bodies[call.body], modules: modules, options: options, devices: devices, objects: objects)
           programs[flat.position] = LoopProgram(body, call, node: flat.instruction.place)
         case .library(let call):
           let used = try context ?? LibraryContext()

@@ -18,9 +18,12 @@ public struct PortDescription: Hashable, Sendable {
   public var name: String
   /// Sizes are expressions over the entry point's symbols.
   public var type: TensorType
+  /// What a port that is no tensor holds; `type` is then a scalar of type `object`.
+  public var objectType: ValueType?
 
-  public init(name: String, type: TensorType) {
+  public init(name: String, type: TensorType, objectType: ValueType? = nil) {
     self.name = name
     self.type = type
+    self.objectType = objectType
   }
 }

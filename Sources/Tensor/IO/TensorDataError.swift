@@ -15,6 +15,8 @@ public struct TensorDataError: SwageError, Hashable {
     case wrongField(String, expected: [String])
     case size(field: String, expected: Int, found: Int)
     case range(field: String, index: Int, value: Int)
+    /// A sequence, optional or map that is none.
+    case value(String)
   }
 
   public var file: String
@@ -77,6 +79,7 @@ public struct TensorDataError: SwageError, Hashable {
           "tensor-data-range", "an element does not fit the tensor's type",
           "\(field)[\(index)] is \(value)", again
         )
+      case .value(let reason): ("tensor-value", "the value is not what the file should hold", reason, again)
       }
     return [
       Diagnostic(

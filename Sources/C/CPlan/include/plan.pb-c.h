@@ -368,10 +368,15 @@ struct  SwagePlan__Port
   ProtobufCBinaryData name;
   protobuf_c_boolean has_value;
   uint32_t value;
+  /*
+   * Text form of what it holds where it is no tensor: `sequence(f32[2, ?])`.
+   */
+  protobuf_c_boolean has_type;
+  ProtobufCBinaryData type;
 };
 #define SWAGE_PLAN__PORT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&swage_plan__port__descriptor) \
-    , 0, {0,NULL}, 0, 0 }
+    , 0, {0,NULL}, 0, 0, 0, {0,NULL} }
 
 
 /*

@@ -126,6 +126,14 @@ extension ONNXImporter {
     let merged = model.indices.map { index -> TensorType in
       merge(types.compactMap { $0?[index] }, into: call.builder)
     }
+    let objectTypes = try model.indices.map { index -> ValueType? in
+      let held = results.compactMap { $0?[index].objectType }
+      guard let first = held.first else { return nil }
+      guard let joined = held.dropFirst().reduce(first, { $0?.joined($1) }) else {
+        throw NodeFault.invalid("its branches give \(held.map(\.description).joined(separator: " and "))")
+      }
+      return joined
+    }
     var regions: [Graph] = []
     for index in branches.indices {
       let builder = branches[index].builder
@@ -162,7 +170,8 @@ extension ONNXImporter {
       try builder.arrangeInputs(captured)
       regions.append(builder.graph)
     }
-    let values = try call.emitAll(.if(If(results: merged)), [condition] + captured, regions: regions)
+    let values = try call.emitAll(
+      .if(If(results: merged)), [condition] + captured, regions: regions, objectTypes: objectTypes)
     place(values, names, call, &stack, level)
     return true
   }

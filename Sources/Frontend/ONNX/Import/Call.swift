@@ -195,15 +195,19 @@ struct Call {
   // MARK: - Emitting
 
   /// Adds an operation with one result.
-  func emit(_ op: Op, _ operands: [ImportedValue?], regions: [Graph] = []) throws -> ImportedValue {
-    guard let first = try emitAll(op, operands, regions: regions).first else {
+  func emit(
+    _ op: Op, _ operands: [ImportedValue?], regions: [Graph] = [], objectType: ValueType? = nil
+  ) throws -> ImportedValue {
+    guard let first = try emitAll(op, operands, regions: regions, objectTypes: [objectType]).first else {
       throw NodeFault.invalid("\(op.mnemonic) has no result")
     }
     return first
   }
 
-  /// Adds an operation; where its result follows from sizes, none.
-  func emitAll(_ op: Op, _ operands: [ImportedValue?], regions: [Graph] = []) throws -> [ImportedValue] {
+  /// Adds an operation; where its result follows from sizes, none. `objectTypes` says what results hold that are no tensors.
+  func emitAll(
+    _ op: Op, _ operands: [ImportedValue?], regions: [Graph] = [], objectTypes: [ValueType?] = []
+  ) throws -> [ImportedValue] {
     if regions.isEmpty, let known = sizes.apply(op, operands) {
       return [ImportedValue(known.sizes, known.type, sources: [source])]
     }
@@ -223,8 +227,10 @@ struct Call {
       try require(type.shape.allSatisfy { $0.constant.map { $0 >= 0 } ?? true }, "its result is \(type)")
       importer.noteSizes(type)
     }
-    return results.map {
-      ImportedValue(.node($0, builder), type: builder.graph.type(of: $0), sources: [source])
+    return results.enumerated().map { index, result in
+      ImportedValue(
+        .node(result, builder), type: builder.graph.type(of: result), sources: [source],
+        objectType: index < objectTypes.count ? objectTypes[index] : nil)
     }
   }
 

@@ -29,6 +29,7 @@ extension Call {
       case .node(_, let index) = graph[id].definition
     else { return nil }
     if case .constant(let constant) = node.op { return constant.value }
+    if case .object = node.op { return nil }
     guard !node.operands.isEmpty else { return nil }
     var operands: [Tensor?] = []
     for operand in node.operands {

@@ -174,6 +174,9 @@ extension ONNXImporter {
       case ("ai.onnx.preview", "FlexAttention"):
         let results = try importFlexAttention(call, stack[top], depth: depth)
         try bindResults(results, of: call, &stack)
+      case ("", "SequenceMap"):
+        let results = try importSequenceMap(call, stack[top], depth: depth)
+        try bindResults(results, of: call, &stack)
       default:
         guard let handler = OperatorTable.handler(domain: node.domain, node.opType) else {
           throw NodeFault.unsupported(

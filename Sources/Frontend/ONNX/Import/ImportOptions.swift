@@ -4,6 +4,8 @@ import SwageTensor
 public struct ImportOptions: Sendable {
   /// Sizes of inputs by name (`--shape`); all sizes of an input are given, and its symbols take these values everywhere.
   public var shapes: [String: [Int]]
+  /// Types of inputs by name, which fill in what the file leaves open: the rank of a tensor, of a sequence's elements.
+  public var inputTypes: [String: ValueType]
   /// Elements of the tensors that the file has no data for.
   public var weights: WeightSet?
   /// The graph's name; the model's own where nil.
@@ -19,10 +21,12 @@ public struct ImportOptions: Sendable {
   public var nodeLimit: Int
 
   public init(
-    shapes: [String: [Int]] = [:], weights: WeightSet? = nil, entryName: String? = nil, syntheticSeed: UInt64? = nil,
+    shapes: [String: [Int]] = [:], inputTypes: [String: ValueType] = [:], weights: WeightSet? = nil,
+    entryName: String? = nil, syntheticSeed: UInt64? = nil,
     keepsInitializerInputs: Bool = false, fixedInputs: [String: Tensor] = [:], nodeLimit: Int = 1_000_000
   ) {
     self.shapes = shapes
+    self.inputTypes = inputTypes
     self.weights = weights
     self.entryName = entryName
     self.syntheticSeed = syntheticSeed

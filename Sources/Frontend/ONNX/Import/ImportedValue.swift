@@ -7,6 +7,10 @@ final class ImportedValue {
     case node(ValueID, RegionBuilder)
     case constant(Tensor)
     case sizes(KnownSizes)
+    /// A sequence whose elements are known; a node only where something reads it as one.
+    case sequence([ImportedValue])
+    /// An optional that is known to have a value, or not.
+    case optional(ImportedValue?)
     /// The result of a node that could not be translated.
     case poison
   }
@@ -16,6 +20,8 @@ final class ImportedValue {
   /// The name in the model; set once.
   var name: String
   let sources: [Source]
+  /// What a value of type `object` holds.
+  let objectType: ValueType?
   /// Every element is this number: kept for `NonZero(ConstantOfShape(…))`, the older way to write a range.
   var splat: Double?
   /// The elements as expressions, where they are known.
@@ -23,10 +29,13 @@ final class ImportedValue {
     switch content {
     case .sizes(let sizes): sizes
     case .constant(let tensor): KnownSizes(tensor)
-    case .node, .poison: nil
+    case .node, .sequence, .optional, .poison: nil
     }
 
-  init(_ content: Content, type: TensorType, name: String = "", sources: [Source]) {
+  init(
+    _ content: Content, type: TensorType, name: String = "", sources: [Source], objectType: ValueType? = nil
+  ) {
+    self.objectType = objectType
     self.content = content
     self.type = type
     self.name = name
@@ -44,6 +53,16 @@ final class ImportedValue {
     } else {
       self.init(.sizes(sizes), type: TensorType(type, sizes: sizes.shape), sources: sources)
     }
+  }
+
+  /// A value that is no tensor.
+  convenience init(_ content: Content, object type: ValueType, name: String = "", sources: [Source]) {
+    self.init(content, type: TensorType(.object), name: name, sources: sources, objectType: type)
+  }
+
+  /// What the value is, as far as sizes are numbers.
+  var valueType: ValueType {
+    objectType ?? .tensor(type.elementType, .sizes(type.shape.map(\.constant)))
   }
 
   static func poison(name: String) -> ImportedValue {

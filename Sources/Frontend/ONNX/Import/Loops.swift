@@ -102,11 +102,12 @@ extension ONNXImporter {
 
   /// Makes a loop. `body` gives the condition, the carried values, and what is stacked, from the iteration's number, the
   /// condition and the carried values.
-  private func buildLoop(
+  func buildLoop(
     _ call: Call, _ trips: ImportedValue?, _ condition: ImportedValue?, _ initial: [ImportedValue], depth: Int,
     body: (RegionBuilder, ImportedValue, ImportedValue, [ImportedValue]) throws -> [ImportedValue]
   ) throws -> [ImportedValue?] {
     var types = initial.map(\.type)
+    var objectTypes = initial.map(\.objectType)
     // Per carried value and axis: the size changes.
     var changing = types.map { [Bool](repeating: false, count: $0.rank) }
     while true {
@@ -114,7 +115,9 @@ extension ONNXImporter {
       let iteration = builder.addInput(name: "iteration", type: TensorType(.i64))
       builder.iteration = iteration
       let more = builder.addInput(name: "condition", type: TensorType(.bool))
-      let carried = types.enumerated().map { builder.addInput(name: initial[$0].name, type: $1) }
+      let carried = types.enumerated().map {
+        builder.addInput(name: initial[$0].name, type: $1, objectType: objectTypes[$0])
+      }
       let results: [ImportedValue]
       do { results = try body(builder, iteration, more, carried) } catch let divergence as Divergence {
         throw call.unsupported(
@@ -130,6 +133,15 @@ extension ONNXImporter {
             "the carried value \(index) is \(types[index]) before and \(type) after an iteration",
             remedy: "export the model with values of constant rank")
         }
+        if let before = objectTypes[index], let after = results[index + 1].objectType {
+          guard let joined = before.joined(after) else {
+            throw call.unsupported("the carried value \(index) is \(before) before and \(after) after an iteration")
+          }
+          if joined != before {
+            objectTypes[index] = joined
+            isStable = false
+          }
+        }
         for axis in 0..<type.rank where type.shape[axis] != types[index].shape[axis] && !changing[index][axis] {
           changing[index][axis] = true
           types[index].shape[axis] = .symbol(symbols.freshSize())
@@ -138,13 +150,15 @@ extension ONNXImporter {
       }
       guard isStable else { continue }
       return try finishLoop(
-        call, builder, trips, condition, initial, results, types, changing, keepsCondition: results[0] === more)
+        call, builder, trips, condition, initial, results, types, objectTypes, changing,
+        keepsCondition: results[0] === more)
     }
   }
 
   private func finishLoop(
     _ call: Call, _ builder: RegionBuilder, _ trips: ImportedValue?, _ condition: ImportedValue?,
-    _ initial: [ImportedValue], _ results: [ImportedValue], _ types: [TensorType], _ changing: [[Bool]],
+    _ initial: [ImportedValue], _ results: [ImportedValue], _ types: [TensorType],
+    _ objectTypes: [ValueType?], _ changing: [[Bool]],
     keepsCondition: Bool
   ) throws -> [ImportedValue?] {
     let inside = Call(
@@ -163,7 +177,8 @@ extension ONNXImporter {
       }
       return TensorType(types[index].elementType, shape)
     }
-    let stackTypes = results.dropFirst(1 + initial.count).map { value -> TensorType in
+    let stackTypes = try results.dropFirst(1 + initial.count).map { value -> TensorType in
+      if let type = value.objectType { throw NodeFault.invalid("values of type \(type) cannot be stacked") }
       let inner = value.type.shape.map { $0.symbols.allSatisfy(call.builder.knows) ? $0 : .symbol(symbols.freshSize()) }
       return TensorType(value.type.elementType, [count ?? .symbol(symbols.freshSize())] + inner)
     }
@@ -171,6 +186,6 @@ extension ONNXImporter {
     try builder.arrangeInputs(captured)
     return try call.emitAll(
       .loop(Loop(carried: initial.count, results: carriedTypes + stackTypes)),
-      [trips, condition] + initial + captured, regions: [builder.graph])
+      [trips, condition] + initial + captured, regions: [builder.graph], objectTypes: objectTypes)
   }
 }

@@ -92,7 +92,15 @@ public final class ONNXImporter {
     if !unsupported.isEmpty { throw ImportError.unsupported(unsupported) }
     var seen: Set<String> = []
     for (info, value) in zip(model.graph.outputs, results) where seen.insert(info.name).inserted {
-      try checkDeclared(info, value.type)
+      try checkDeclared(info, value)
+      builder.graph.objectTypes[info.name] = value.objectType.map { type in
+        // The file decides whether a value that may be there is an optional.
+        if case .optional(let inner) = type, let declared = info.type.flatMap({ ValueType($0) }) {
+          if case .optional = declared { type } else { inner }
+        } else {
+          type
+        }
+      }
       builder.graph.addOutput(try builder.id(of: value), name: info.name)
     }
     return builder.graph
@@ -107,8 +115,14 @@ public final class ONNXImporter {
   }
 
   /// What the file declares is a hint, but for the element type: other runtimes only warn where shapes differ.
-  private func checkDeclared(_ info: ONNXValueInfo, _ type: TensorType) throws {
-    guard case .tensor(let elementType, _) = info.type else { return }
+  private func checkDeclared(_ info: ONNXValueInfo, _ value: ImportedValue) throws {
+    let type = value.type
+    guard case .tensor(let elementType, _) = info.type, value.objectType == nil else {
+      guard let declared = info.type.flatMap({ ValueType($0) }), declared.joined(value.valueType) == nil else { return }
+      throw ImportError.port(
+        name: info.name, reason: "the file declares \(declared), the operators give \(value.valueType)",
+        remedy: "check the model with `onnx.checker`")
+    }
     if let elementType, elementType != type.elementType {
       throw ImportError.port(
         name: info.name, reason: "the file declares \(elementType.name), the operators give \(type)",
@@ -152,10 +166,18 @@ extension ONNXImporter {
         names[info.name] = ImportedValue(constant: value, name: info.name)
         continue
       }
-      guard case .tensor(let elementType?, let shape) = info.type else {
-        throw ImportError.port(
-          name: info.name, reason: "its type is \(Self.describe(info.type))",
-          remedy: "plans take and give tensors of numbers: export the model with such inputs")
+      guard case .tensor(let elementType?, var shape) = info.type else {
+        guard let type = try objectType(info) else {
+          throw ImportError.port(
+            name: info.name, reason: "its type is \(Self.describe(info.type))",
+            remedy: "plans take tensors, sequences, optionals and maps: export the model with such inputs")
+        }
+        names[info.name] = builder.addInput(name: info.name, type: TensorType(.object), objectType: type)
+        builder.graph.objectTypes[info.name] = type
+        continue
+      }
+      if shape == nil, case .tensor(_, .sizes(let sizes))? = options.inputTypes[info.name] {
+        shape = sizes.map { _ in .unknown }
       }
       guard let rank = shape ?? options.shapes[info.name].map({ $0.map { _ in ONNXDimension.unknown } }) else {
         throw ImportError.port(
@@ -178,6 +200,17 @@ extension ONNXImporter {
       }
       names[input.info.name] = builder.addInput(name: input.info.name, type: TensorType(input.type, shape))
     }
+  }
+
+  /// What an input that is no tensor holds: as the file declares, and as the options say more of it.
+  private func objectType(_ info: ONNXValueInfo) throws -> ValueType? {
+    guard let declared = info.type.flatMap({ ValueType($0) }), !declared.isTensor else { return nil }
+    guard let given = options.inputTypes[info.name] else { return declared }
+    guard declared.joined(given) == declared || declared.joined(given) == given else {
+      throw ImportError.port(
+        name: info.name, reason: "the file declares \(declared), \(given) is given", remedy: "give the declared type")
+    }
+    return given
   }
 
   /// The values that `--shape` gives to the file's symbols.

@@ -8,6 +8,7 @@ enum OperatorTable {
     GeneratorOperators.table, ReductionOperators.table, LinearOperators.table, ConvolutionOperators.table,
     PoolingOperators.table, NormalizationOperators.table, ResizeOperators.table, RecurrentOperators.table,
     QuantizationOperators.table, AttentionOperators.table, SpectralOperators.table, GridOperators.table,
+    SequenceOperators.table, OptionalOperators.table,
     LossOperators.table, RandomOperators.table, StateOperators.table,
     DetectionOperators.table, UniqueOperators.table, RegionOperators.table, DeformableOperators.table,
     UnpoolingOperators.table,
@@ -39,14 +40,14 @@ enum OperatorTable {
   }
 
   static func knows(_ node: ONNXNode) -> Bool {
-    node.domain.isEmpty && ["If", "Loop", "Scan"].contains(node.opType)
+    node.domain.isEmpty && ["If", "Loop", "Scan", "SequenceMap"].contains(node.opType)
       || node.domain == "ai.onnx.preview" && node.opType == "FlexAttention"
       || handler(domain: node.domain, node.opType) != nil
   }
 
   static func names(domain: String) -> [String] {
     switch domain {
-    case "": (Array(standard.keys) + ["If", "Loop", "Scan"]).sorted()
+    case "": (Array(standard.keys) + ["If", "Loop", "Scan", "SequenceMap"]).sorted()
     case "com.microsoft": microsoft.keys.sorted()
     case "com.microsoft.nchwc": ChannelBlockOperators.table.keys.sorted()
     case "com.ms.internal.nhwc": ChannelsLastOperators.table.keys.sorted()

@@ -21,11 +21,11 @@ final class RegionBuilder {
   }
 
   /// An input of the graph itself.
-  func addInput(name: String, type: TensorType) -> ImportedValue {
+  func addInput(name: String, type: TensorType, objectType: ValueType? = nil) -> ImportedValue {
     let id = graph.addInput(name: name, type: type)
     ownInputs.append(id)
     define(type.shape.flatMap(\.symbols))
-    return ImportedValue(.node(id, self), type: type, name: name, sources: [])
+    return ImportedValue(.node(id, self), type: type, name: name, sources: [], objectType: objectType)
   }
 
   /// Notes symbols that have a value from here on.
@@ -45,6 +45,14 @@ final class RegionBuilder {
       captures.append((value, id))
     case .constant(let tensor): id = try graph.constant(tensor, name: value.name, sources: value.sources)
     case .sizes(let sizes): id = try make(sizes, value)
+    case .sequence(let items):
+      id = try graph.append(
+        .object(ObjectOp(.construct)), try items.map { try self.id(of: $0) }, names: [value.name],
+        sources: value.sources)[0]
+    case .optional(let inner):
+      id = try graph.append(
+        .object(ObjectOp(.optional)), try inner.map { [try self.id(of: $0)] } ?? [], names: [value.name],
+        sources: value.sources)[0]
     case .poison: throw NodeFault.invalid("a value has no translation")
     }
     local[ObjectIdentifier(value)] = (value, id)
