@@ -66,6 +66,7 @@ enum NodeRecipe {
     case .dequantizeLinear(let op): return own(QuantizeKernels.make(op, node, in: graph), node, in: graph)
     case .constant, .reshape, .bindSymbols, .if, .loop, .copy, .fail:
       return .refused("\(node.op.mnemonic) is the interpreter's own work")
+    case .text, .ngramCount: return .refused("kernels hold no characters of strings")
     case .object: return .refused("sequences, optionals and maps are no memory for a kernel")
     }
   }

@@ -17,6 +17,7 @@ public enum NodeKind: String, Hashable, Sendable, CaseIterable {
       case .gather, .gatherElements, .gatherND, .scatterElements, .scatterND, .nonZero, .nonMaxSuppression: .index
       case .quantizeLinear, .dequantizeLinear: .quantize
       case .if, .loop, .fail, .object: .control
+      case .text, .ngramCount: .index
       case .iota, .sizes, .bindSymbols: .size
       case .random: .constant
       case .copy: .copy
@@ -65,7 +66,7 @@ public enum NodeTitle {
       .bindSymbols, .gather, .gatherElements, .gatherND, .scatterElements, .scatterND, .nonZero, .nonMaxSuppression,
       .cumulative, .topK, .sliceOrder, .determinant,
       .resize, .attention, .linearAttention, .treeEnsemble, .pairwiseCoupling, .quantizeLinear, .dequantizeLinear, .if,
-      .loop, .fail, .object:
+      .loop, .fail, .object, .text, .ngramCount:
       words(op.mnemonic)
     }
   }

@@ -58,7 +58,9 @@ public struct ReferenceTarget: Target {
       .pairwiseCoupling,
       .quantizeLinear,
       .dequantizeLinear,
-      .object:
+      .object,
+      .text,
+      .ngramCount:
       break
     }
     return .yes(

@@ -56,12 +56,17 @@ enum OpSamples {
     case .determinant: 46
     case .nonMaxSuppression: 47
     case .object: 48
+    case .text: 49
+    case .ngramCount: 50
     }
   }
-  static let caseCount = 49
+  static let caseCount = 51
 
   static func all() throws -> [Graph] {
-    try [elementwise(), movement(), indexed(), reductions(), products(), models(), quantized(), regions(), objects()]
+    try [
+      elementwise(), movement(), indexed(), reductions(), products(), models(), quantized(), regions(), objects(),
+      texts(),
+    ]
   }
 
   static let source = [Source(name: "node", operatorName: "Op")]
@@ -210,6 +215,30 @@ enum OpSamples {
     let map = graph.addInput(name: "m", type: TensorType(.object))
     _ = try add(ObjectOp(.castMap, result: TensorType(.f32, [1, .symbol("u3")])), [map])
     _ = try add(ObjectOp(.lookUp, result: TensorType(.f32, [1, 2])), [keys, map])
+    return graph
+  }
+
+  static func texts() throws -> Graph {
+    var graph = Graph(name: "texts")
+    let x = graph.addInput(name: "x", type: TensorType(.string, [h]))
+    let n = graph.addInput(name: "n", type: TensorType(.f32, [h]))
+    func add(_ op: TextOp, _ operands: [ValueID]) throws { try graph.append(.text(op), operands, sources: source) }
+    let same = TensorType(.string, [h])
+    try add(TextOp(.concat, results: [same]), [x, x])
+    try add(TextOp(.fullMatch, words: ["a+\\d\"é"], results: [TensorType(.bool, [h])]), [x])
+    let parts = TensorType(.string, [h, .symbol("u0")])
+    try add(TextOp(.split, words: [""], limit: 2, results: [parts, TensorType(.i64, [h])]), [x])
+    let fewer = TensorType(.string, [.symbol("u1")])
+    try add(TextOp(.normalize, words: ["LOWER", "", "the"], limit: 0, results: [fewer]), [x])
+    try add(TextOp(.format, results: [same]), [n])
+    try add(TextOp(.parse, results: [TensorType(.f32, [h])]), [x])
+    let keys = try graph.constant(Tensor(strings: ["b", "a"], [2]), name: "keys")
+    try add(TextOp(.find, results: [TensorType(.i64, [h])]), [x, keys])
+    let places = try graph.constant(Tensor(.i64, [2], integers: [1, 0]), name: "places")
+    let counts = try graph.append(
+      .ngramCount(NgramCount(starts: [0], lengths: 1...1, largestSkip: 0, width: 2)), [x, keys, places],
+      sources: source)[0]
+    graph.addOutput(counts, name: "y")
     return graph
   }
 

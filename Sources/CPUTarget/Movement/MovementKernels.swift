@@ -47,7 +47,7 @@ public enum MovementKernels {
       .argReduce,
       .cumulative, .topK, .sliceOrder, .determinant, .softmax, .layerNorm, .groupNorm, .matmul, .convolution, .pool,
       .resize, .recurrent,
-      .attention, .quantizeLinear, .dequantizeLinear, .if, .loop, .copy, .fail, .object:
+      .attention, .quantizeLinear, .dequantizeLinear, .if, .loop, .copy, .fail, .object, .text, .ngramCount:
       return nil
     }
   }

@@ -29,6 +29,7 @@ extension Graph {
     case .if(let op): return op.definedSymbols(regions: node.regions)
     case .loop(let op): return op.definedSymbols(operands: node.operands.map { $0.map { type(of: $0) } })
     case .object(let op): return op.definedSymbols(operands: node.operands.map { $0.map { type(of: $0) } })
+    case .text(let op): return op.definedSymbols(operands: node.operands.map { $0.map { type(of: $0) } })
     default: return node.op.definition.definedSymbols
     }
   }

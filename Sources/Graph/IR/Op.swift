@@ -52,6 +52,8 @@ public enum Op: Hashable, Sendable {
   case copy(Copy)
   case fail(Fail)
   case object(ObjectOp)
+  case text(TextOp)
+  case ngramCount(NgramCount)
 }
 
 extension Op {
@@ -107,6 +109,8 @@ extension Op {
     case .copy(let op): op
     case .fail(let op): op
     case .object(let op): op
+    case .text(let op): op
+    case .ngramCount(let op): op
     }
   }
 
@@ -159,7 +163,9 @@ extension Op {
       .loop,
       .copy,
       .fail,
-      .object:
+      .object,
+      .text,
+      .ngramCount:
       false
     }
   }
@@ -170,6 +176,7 @@ extension Op {
     guard type == .string || type == .object else { return true }
     switch self {
     case .constant, .if, .loop, .copy, .fail, .object: return true
+    case .text, .ngramCount: return type == .string
     case .binary(let op): return type == .string && op.function == .equal
     case .select, .fused, .reshape, .transpose, .broadcast, .slice, .concat, .pad, .gather, .gatherElements, .gatherND,
       .nonZero, .sliceOrder:
@@ -245,6 +252,8 @@ extension Op {
     case .copy(let op): .copy(op.substituting(values))
     case .fail(let op): .fail(op.substituting(values))
     case .object(let op): .object(op.substituting(values))
+    case .text(let op): .text(op.substituting(values))
+    case .ngramCount(let op): .ngramCount(op.substituting(values))
     }
   }
 
@@ -294,6 +303,7 @@ extension Op {
     case PairwiseCoupling.mnemonic: .pairwiseCoupling(try PairwiseCoupling(&attributes))
     case QuantizeLinear.mnemonic: .quantizeLinear(try QuantizeLinear(&attributes))
     case DequantizeLinear.mnemonic: .dequantizeLinear(try DequantizeLinear(&attributes))
+    case NgramCount.mnemonic: .ngramCount(try NgramCount(&attributes))
     case Copy.mnemonic: .copy(try Copy(&attributes))
     default: nil
     }

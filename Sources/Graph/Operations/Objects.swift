@@ -343,6 +343,8 @@ private struct ObjectEvaluation {
   private func convert(_ values: Tensor) throws -> Tensor {
     let type = op.results[0].elementType
     if values.elementType == type { return values }
+    if type == .string { return Tensor(strings: TextOp.format(values), values.shape) }
+    if values.elementType == .string { return try TextOp.parse(values, to: type) }
     guard values.elementType.isNumeric, type.isNumeric else {
       throw TypeFault("the values are \(values.elementType.name), not \(type.name)")
     }

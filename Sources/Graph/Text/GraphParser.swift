@@ -132,6 +132,10 @@ public struct GraphParser {
       var op = try Fail(&reader)
       op.results = types
       return .fail(op)
+    case TextOp.mnemonic:
+      var op = try TextOp(&reader)
+      op.results = types
+      return .text(op)
     case ObjectOp.mnemonic:
       var op = try ObjectOp(&reader)
       op.results = types

@@ -130,7 +130,7 @@ struct StandardForm {
     case .determinant: return StandardForm("Det", all)
     case .constant, .sliceOrder, .fused, .sizes, .bindSymbols, .attention, .linearAttention, .treeEnsemble,
       .pairwiseCoupling,
-      .random, .if, .loop, .copy, .fail, .object:
+      .random, .if, .loop, .copy, .fail, .object, .text, .ngramCount:
       return nil
     }
   }

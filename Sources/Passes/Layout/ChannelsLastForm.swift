@@ -123,7 +123,9 @@ struct ChannelsLastForm {
       .loop,
       .copy,
       .fail,
-      .object:
+      .object,
+      .text,
+      .ngramCount:
       return nil
     }
     return ChannelsLastForm(op: moved, roles: roles, resultIsImage: isImage, rank: rank)

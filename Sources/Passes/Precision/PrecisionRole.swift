@@ -30,7 +30,7 @@ enum PrecisionRole {
       .bindSymbols, .scatterElements,
       .scatterND, .nonZero, .nonMaxSuppression, .argReduce,
       .cumulative, .topK, .sliceOrder, .determinant, .recurrent, .quantizeLinear, .dequantizeLinear, .if, .loop, .copy,
-      .fail, .object:
+      .fail, .object, .text, .ngramCount:
       break
     }
   }

@@ -145,7 +145,7 @@ extension Node {
       .reduce, .argReduce,
       .cumulative, .topK, .sliceOrder, .determinant, .recurrent, .scatterElements, .scatterND, .nonZero,
       .nonMaxSuppression, .quantizeLinear, .dequantizeLinear,
-      .if, .loop, .bindSymbols, .fail, .object:
+      .if, .loop, .bindSymbols, .fail, .object, .text, .ngramCount:
       false
     }
   }

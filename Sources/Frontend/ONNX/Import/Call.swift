@@ -254,7 +254,12 @@ struct Call {
 
   /// The value itself where it has the type already.
   func cast(_ x: ImportedValue, to type: ElementType) throws -> ImportedValue {
-    x.type.elementType == type ? x : try emit(.cast(Cast(to: type)), [x])
+    if x.type.elementType == type { return x }
+    if type == .string { return try emit(.text(TextOp(.format, results: [TensorType(type, x.type.shape)])), [x]) }
+    if x.type.elementType == .string {
+      return try emit(.text(TextOp(.parse, results: [TensorType(type, x.type.shape)])), [x])
+    }
+    return try emit(.cast(Cast(to: type)), [x])
   }
 
   func reshape(_ x: ImportedValue, _ shape: [Dim]) throws -> ImportedValue {

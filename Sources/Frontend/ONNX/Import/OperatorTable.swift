@@ -8,7 +8,7 @@ enum OperatorTable {
     GeneratorOperators.table, ReductionOperators.table, LinearOperators.table, ConvolutionOperators.table,
     PoolingOperators.table, NormalizationOperators.table, ResizeOperators.table, RecurrentOperators.table,
     QuantizationOperators.table, AttentionOperators.table, SpectralOperators.table, GridOperators.table,
-    SequenceOperators.table, OptionalOperators.table,
+    SequenceOperators.table, OptionalOperators.table, StringOperators.table, TfIdfOperators.table,
     LossOperators.table, RandomOperators.table, StateOperators.table,
     DetectionOperators.table, UniqueOperators.table, RegionOperators.table, DeformableOperators.table,
     UnpoolingOperators.table,

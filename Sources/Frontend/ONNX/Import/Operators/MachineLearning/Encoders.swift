@@ -50,6 +50,10 @@ enum EncoderOperators {
   /// The position of each element in `keys`, of the first of equal ones; the number of keys where it is not among them.
   private static func position(_ call: Call, _ x: ImportedValue, _ keys: Tensor) throws -> ImportedValue {
     let list = call.constant(keys)
+    // Comparing with each takes too much memory for long lists.
+    if keys.count > 256, !keys.elementType.isFloat {
+      return try call.emit(.text(TextOp(.find, results: [TensorType(.i64, x.type.shape)])), [x, list])
+    }
     let axis = x.type.rank
     var isKey = try call.binary(.equal, try call.reshape(x, x.type.shape + [1]), list)
     // In earlier versions NaN is equal to no key.

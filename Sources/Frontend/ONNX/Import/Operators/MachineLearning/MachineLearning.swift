@@ -5,7 +5,7 @@ import SwageTensor
 enum MachineLearningOperators {
   static let tables: [[String: Handler]] = [
     PreprocessingOperators.table, FeatureOperators.table, LinearModelOperators.table, SupportVectorOperators.table,
-    TreeOperators.table, EncoderOperators.table,
+    TreeOperators.table, EncoderOperators.table, MapOperators.table,
   ]
 }
 
