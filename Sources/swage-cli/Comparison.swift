@@ -19,9 +19,26 @@ enum Comparison {
       default: return x == nil ? "has no value, expected one" : "has a value, expected none"
       }
     case (.map(let xKeys, let xValues), .map(let yKeys, let yValues)):
-      return difference(xKeys, yKeys, tolerance) ?? difference(xValues, yValues, tolerance)
+      let (x, y) = (entries(xKeys, xValues), entries(yKeys, yValues))
+      if Set(x.keys) != Set(y.keys) { return "has the keys \(x.keys.sorted()), expected \(y.keys.sorted())" }
+      for key in x.keys.sorted() {
+        if let a = x[key], let b = y[key], let reason = difference(a, b, tolerance) { return "at \(key): \(reason)" }
+      }
+      return nil
     default: return "is \(actual.kind), expected \(expected.kind)"
     }
+  }
+
+  /// Maps have no order.
+  private static func entries(_ keys: Tensor, _ values: Tensor) -> [String: Tensor] {
+    let names =
+      keys.elementType == .string ? keys.stringBytes.map { GraphPrinter.quoted($0) } : keys.integers.map { "\($0)" }
+    var result: [String: Tensor] = [:]
+    for (index, name) in names.enumerated() {
+      let offset = values.byteOffset + index * values.elementType.bitWidth / 8
+      result[name] = Tensor(values.elementType, [], storage: values.storage, byteOffset: offset)
+    }
+    return result
   }
 
   /// Nil when they agree; else the largest difference in words. NaN equals NaN.

@@ -127,7 +127,7 @@ def texts():
             pool_strings=["a", "b", "c", "a", "b", "b", "c"], weights=[0.5, 1, 2, 3, 4.0],
         )
     for name, x, attributes in (
-        ("space", words("  a b  c ", "", "x"), {"maxsplit": 1}), ("dashes", words("a--b---c", "", "--"), {"delimiter": "--"}),
+        ("space", words("  a b  c", "", "x"), {"maxsplit": 1}), ("dashes", words("a--b---c", "x", "--"), {"delimiter": "--"}),
     ):
         node = helper.make_node("StringSplit", ["x"], ["y", "n"], **attributes)
         yield Case(f"split_{name}", [node], [tensor("x", STRING)], {"x": x}, [tensor("y", STRING, 2), tensor("n", INT64)])

@@ -15,7 +15,7 @@ public struct TextOp: OpDefinition {
     /// Removes words from the operand, [n] or [1, n], and changes case: `words` is LOWER, UPPER or NONE, the locale, then
     /// the stop words; `limit` is 1 where these are compared with their case. A result without strings has one empty one.
     case normalize
-    /// Numbers as strings: integers in decimal; floats as C's %.8g and f64 as %.17g; NaN, INF, -INF.
+    /// Numbers as strings: integers in decimal; floats as C's %.8g; NaN, INF, -INF.
     case format
     /// Strings as numbers.
     case parse
@@ -179,9 +179,8 @@ public struct TextOp: OpDefinition {
     switch x.elementType {
     case .u64: return x.integers.map { String(UInt64(bitPattern: $0)) }
     case let type where type.isFloat:
-      let form = type == .f64 ? "%.17g" : "%.8g"
       return x.doubles.map { value in
-        value.isNaN ? "NaN" : value.isInfinite ? (value < 0 ? "-INF" : "INF") : String(format: form, value)
+        value.isNaN ? "NaN" : value.isInfinite ? (value < 0 ? "-INF" : "INF") : String(format: "%.8g", value)
       }
     default: return x.integers.map(String.init)
     }

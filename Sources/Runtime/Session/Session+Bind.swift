@@ -30,12 +30,13 @@ extension Session {
       }
       return tensor
     }
-    boundObjects = objects.count
     try bind(ordered: ordered)
   }
 
   /// Binds inputs in the order of the entry point's, of their element types and ranks, and values for its parameters.
   func bind(ordered: [Tensor], parameters: [Int] = []) throws {
+    // What is there now outlives the next run: inputs, and in a loop's body what iterations before made.
+    boundObjects = objects.count
     swage_set_threads(Int32(clamping: threads))
     let changed = try bindSymbols(ordered, parameters)
     if changed || !isBound {
