@@ -77,8 +77,9 @@ struct Regression: CustomTestStringConvertible {
   private static let operations = [
     "unary", "binary", "select", "cast", "reshape", "transpose", "broadcast", "slice", "concat", "pad", "iota", "sizes",
     "bind_symbols", "gather", "gather_elements", "gather_nd", "scatter_elements", "scatter_nd", "nonzero", "reduce",
-    "arg_reduce", "cumulative_sum", "top_k", "softmax", "layer_norm", "group_norm", "matmul", "convolution", "pool",
+    "arg_reduce", "cumulative", "top_k", "softmax", "layer_norm", "group_norm", "matmul", "convolution", "pool",
     "resize", "recurrent", "attention", "quantize_linear", "dequantize_linear", "if", "loop",
+    "bitcast", "random", "linear_attention",
   ]
 }
 

@@ -38,14 +38,12 @@ struct Conditioning {
   }
 
   /// How far each element of output `index` may be from the reference, in whatever way it was computed; infinite where
-  /// there is no verdict.
-  mutating func bounds(output index: Int) -> [Double] {
-    while samples.count < Self.counts[0] { samples.append(samples.isEmpty ? wide() : sample()) }
+  /// there is no verdict, nil where the sizes move.
+  mutating func bounds(output index: Int) -> [Double]? {
+    while samples.count < Self.counts[1] { samples.append(samples.isEmpty ? wide() : sample()) }
     let want = expected[index]
     let others = samples.compactMap { $0.map { $0[index] } }
-    if others.contains(where: { $0.shape != want.shape }) {
-      return [Double](repeating: .infinity, count: want.count)
-    }
+    if others.contains(where: { $0.shape != want.shape }) { return nil }
     let reference = want.doubles
     let moved = others.map(\.doubles)
     let tolerance = Agreement.tolerance(want.elementType)
@@ -123,7 +121,10 @@ struct Conditioning {
       }
       switch kind {
       case .exact: break
-      case .rounding, .accumulating: results = results.map { moved($0, by: 3) }
+      case .rounding, .accumulating:
+        // Gates near one and steps of a state: what they leave is rounded as one is.
+        let floor = if case .recurrent = node.op { 1.0 } else { 0.0 }
+        results = results.map { moved($0, by: 3, floor: floor) }
       }
       for (id, tensor) in zip(node.results, results) { values[id] = tensor }
     }
@@ -142,7 +143,8 @@ struct Conditioning {
   }
 
   /// Each element moved by up to `units` of half its last place.
-  private mutating func moved(_ tensor: Tensor, by units: Double) -> Tensor {
+  /// Those below `floor` are moved as it is.
+  private mutating func moved(_ tensor: Tensor, by units: Double, floor: Double = 0) -> Tensor {
     guard Agreement.isRounded(tensor.elementType) else { return tensor }
     let epsilon = Agreement.epsilon(tensor.elementType)
     return Tensor(
@@ -150,7 +152,7 @@ struct Conditioning {
       doubles: tensor.doubles.map { value in
         guard value.isFinite, value != 0 else { return value }
         let noise = (random.unit() * 2 - 1) * units
-        return value + value * epsilon.relative * noise + epsilon.tiny * noise
+        return value + max(abs(value), floor) * epsilon.relative * noise + epsilon.tiny * noise
       })
   }
 }

@@ -28,13 +28,13 @@ extension GraphGenerator {
     } else {
       function = random.chance(20) ? .bitNot : random.pick(Self.simple)
     }
-    append(.unary(makeUnary(function, isFloat: type.isFloat)), [x])
+    append(.unary(makeUnary(function, isFloat: type.isFloat, isSigned: !type.isUnsignedInteger)), [x])
   }
 
-  mutating func makeUnary(_ function: Unary.Function, isFloat: Bool) -> Unary {
+  mutating func makeUnary(_ function: Unary.Function, isFloat: Bool, isSigned: Bool = true) -> Unary {
     switch function {
     case .clip:
-      let low = isFloat ? parameter(-3...1) : Double(random.within(-5...2))
+      let low = isFloat ? parameter(-3...1) : Double(random.within((isSigned ? -5 : 0)...2))
       let high = low + (isFloat ? parameter(0...4) : Double(random.within(0...6)))
       switch random.below(6) {
       case 0: return Unary(.clip, alpha: low)
@@ -161,6 +161,13 @@ extension GraphGenerator {
       return
     }
     guard let x = anyValue() else { return }
+    if random.chance(8), type(x).elementType != .bool {
+      let width = type(x).elementType.bitWidth
+      append(
+        .bitcast(Bitcast(to: random.pick((Self.floats + Self.integers).filter { $0.bitWidth == width }))), [x],
+        keepsNaN: mood == .wild)
+      return
+    }
     let to = random.chance(15) ? random.pick(Self.packed) : random.pick(all + [mainType, mainType, .f32])
     // Beyond the range of the result every machine has its own opinion.
     if type(x).elementType.isFloat, !to.isFloat, to != .bool {

@@ -247,7 +247,11 @@ extension GraphGenerator {
       let next: ValueID?
       switch random.below(5) {
       case 0: next = apply(.relu, x)
-      case 1: next = node(.unary(makeUnary(.clip, isFloat: type(x).elementType.isFloat)), [x])
+      case 1:
+        next = node(
+          .unary(
+            makeUnary(
+              .clip, isFloat: type(x).elementType.isFloat, isSigned: !type(x).elementType.isUnsignedInteger)), [x])
       case 2: next = apply(.min, x, random.pick([6, 1, 0, -1]))
       case 3: next = apply(.max, x, random.pick([0, -1, 2]))
       default: next = apply(.abs, x)

@@ -58,9 +58,8 @@ extension GraphGenerator {
     append(
       .cumulative(
         Cumulative(
-          type(x).elementType.isInteger && random.chance(30) ? .prod : .sum, axis: random.below(type(x).rank),
-          isExclusive: random.chance(40), isReverse: random.chance(40))),
-      [x])
+          random.chance(70) ? .sum : .prod, axis: random.below(type(x).rank), isExclusive: random.chance(40),
+          isReverse: random.chance(40))), [x])
   }
 
   private mutating func topK() {
@@ -229,11 +228,17 @@ extension GraphGenerator {
     let kernel = (0..<spatial).map { _ in random.within(1...3) }
     let begins = kernel.map { Dim(random.chance(60) ? 0 : random.below($0)) }
     let ends = kernel.map { Dim(random.chance(60) ? 0 : random.below($0)) }
+    let dilations = kernel.map { _ in random.chance(80) ? 1 : 2 }
+    // onnxruntime rounds what does not fit even once towards zero.
+    for axis in 0..<spatial where isPortable {
+      let span = least(type(x).shape[layout.firstSpatialAxis + axis] + begins[axis] + ends[axis])
+      guard span > dilations[axis] * (kernel[axis] - 1) else { return }
+    }
     append(
       .pool(
         Pool(
           random.pick([.max, .average, .l2]), kernel: kernel, strides: kernel.map { _ in random.within(1...3) },
-          dilations: kernel.map { _ in random.chance(80) ? 1 : 2 }, padsBegin: begins, padsEnd: ends,
+          dilations: dilations, padsBegin: begins, padsEnd: ends,
           ceilMode: random.chance(25), countsPadding: random.chance(30), layout: layout)), [x])
   }
 
@@ -260,9 +265,11 @@ extension GraphGenerator {
   // MARK: - The rest
 
   mutating func other() {
-    switch random.below(6) {
+    switch random.below(8) {
     case 0, 1: resize()
     case 2, 3: recurrent()
+    case 4: linearAttention()
+    case 5: numbers()
     default: quantize()
     }
   }
@@ -331,6 +338,34 @@ extension GraphGenerator {
       [x, w, r, bias, lengths, hidden, memory, peepholes])
   }
 
+  private mutating func linearAttention() {
+    let rule = random.pick(LinearAttention.Rule.allCases)
+    let keyHeads = random.within(1...2)
+    let queryHeads = keyHeads * random.within(1...2)
+    let (d, e) = (random.within(1...3), random.within(1...3))
+    let (b, t) = (Dim(random.within(1...2)), size())
+    let element = floatType()
+    func optional(_ dims: [Dim]) -> ValueID? { operand(TensorType(element, dims)) }
+    guard let q = optional([b, t, Dim(queryHeads * d)]), let k = optional([b, t, Dim(keyHeads * d)]),
+      let v = optional([b, t, Dim(keyHeads * e)])
+    else { return }
+    let state = random.chance(40) ? optional([b, Dim(keyHeads), Dim(d), Dim(e)]) : nil
+    let decay = rule.hasDecay ? optional([b, t, Dim(random.chance(50) ? keyHeads : keyHeads * d)]) : nil
+    let beta = rule.hasBeta ? optional([b, t, random.chance(50) ? 1 : Dim(keyHeads)]) : nil
+    append(
+      .linearAttention(LinearAttention(rule, queryHeads: queryHeads, keyHeads: keyHeads, scale: 0.5)),
+      [q, k, v, state, decay, beta])
+  }
+
+  /// Random numbers of the graph's own.
+  private mutating func numbers() {
+    append(
+      .random(
+        Random(
+          random.chance(50) ? .uniform : .normal, type: TensorType(floatType(), shape()),
+          seed: UInt32(random.below(1000)), offset: random.chance(50) ? 0 : -1, scale: random.chance(50) ? 1 : 2)), [])
+  }
+
   private mutating func quantize() {
     guard let x = floatValue(rank: 0...4) else { return }
     let dims = type(x).shape
@@ -342,6 +377,7 @@ extension GraphGenerator {
     let hasZero = random.chance(60)
     let zero = hasZero ? operand(TensorType(to, shape), to.isFloat ? .range(0...0) : .range(0...3)) : nil
     let tail: [ValueID?] = hasZero ? [scale, zero] : [scale]
+    guard to.isFloat || tensors(x).allSatisfy({ $0.doubles.allSatisfy(\.isFinite) }) else { return }
     guard let q = append(.quantizeLinear(QuantizeLinear(axis: axis, to: to)), [x] + tail, keepsNaN: true)?.first else {
       return
     }

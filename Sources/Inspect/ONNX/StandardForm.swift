@@ -62,7 +62,11 @@ struct StandardForm {
     case .unary(let op): return types[0].flatMap { unary(op, $0.elementType) }
     case .binary(let op): return types[0].flatMap { binary(op.function, $0.elementType) }
     case .select: return StandardForm("Where", all)
-    case .cast(let op): return StandardForm("Cast", all, [("to", .int(Int(op.to.rawValue)))])
+    case .cast(let op):
+      // The core operation does not saturate.
+      return StandardForm(
+        "Cast", all,
+        [("to", .int(Int(op.to.rawValue)))] + (op.to.isFloat && op.to.bitWidth <= 8 ? [("saturate", .int(0))] : []))
     case .bitcast(let op): return StandardForm("BitCast", all, [("to", .int(Int(op.to.rawValue)))])
     case .reshape(let op): return types[0].flatMap { reshape(op, $0) }
     case .transpose(let op): return StandardForm("Transpose", all, [("perm", .ints(op.permutation))])
@@ -193,6 +197,8 @@ struct StandardForm {
     case .celu: return plain("Celu", [("alpha", alpha)])
     case .thresholdedRelu: return plain("ThresholdedRelu", [("alpha", alpha)])
     case .shrink: return plain("Shrink", [("lambd", alpha), ("bias", beta)])
+    // Integers wrap around in products and sums, and saturate here.
+    case .linear where !type.isFloat: return nil
     case .linear where op.beta == 0:
       return StandardForm("Mul", [.operand(0), .tensor(Tensor(type, [], doubles: [op.alpha]))])
     case .linear where op.alpha == 1:

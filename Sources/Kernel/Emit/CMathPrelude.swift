@@ -86,7 +86,7 @@ enum CMathPrelude {
       p = p * z - 3.33332819422e-1f;
       float near = p * z * x + x;
       float far = 1.0f - 2.0f / (swage_exp_f32(2.0f * a) + 1.0f);
-      return a < 0.625f ? near : __builtin_copysignf(far, x);
+      return __builtin_copysignf(a < 0.625f ? near : far, x);
     }
     SWAGE_INLINE float swage_erf_f32(float x) {
       float a = __builtin_fabsf(x) > 4.0f ? 4.0f : __builtin_fabsf(x);
@@ -109,12 +109,32 @@ enum CMathPrelude {
       return x != x ? x : a > 0.927734375f ? far : near;
     }
 
-    // Quadrant in the low bits, remainder in r; good to |x| of about 2^30.
+    // For |x| from 2^29 on: the mantissa times the 64 bits of 2/pi whose products are below 4 quarter turns (M. Payne and
+    // R. Hanek, "Radian reduction for trigonometric functions", 1983).
+    SWAGE_INLINE uint32_t swage_reduce_large_angle(float x, float *r) {
+      uint32_t bits;
+      __builtin_memcpy(&bits, &x, sizeof bits);
+      uint64_t mantissa = (bits & 0x7fffffu) | 0x800000u;
+      int32_t start = (int32_t)((bits >> 23) & 255) - 127 - 25;
+      start = start < 0 ? 0 : start;
+      int32_t shift = start & 63;
+      uint64_t high = start < 64 ? 0xA2F9836E4E441529ull : 0xFC2757D1F534DDC0ull;
+      uint64_t low = start < 64 ? 0xFC2757D1F534DDC0ull : 0xDB6295993C439041ull;
+      uint64_t turns = mantissa * (high << shift | (low >> 1) >> (63 - shift));
+      float rest = (float)((double)(int64_t)(turns << 2) * 8.515303950216386e-20);
+      uint32_t quadrant = (uint32_t)((turns + 0x2000000000000000ull) >> 62);
+      *r = x < 0.0f ? -rest : rest;
+      return x < 0.0f ? 0u - quadrant : quadrant;
+    }
+    // Quadrant in the low bits, remainder in r.
     SWAGE_INLINE uint32_t swage_reduce_angle(float x, float *r) {
+      float large; uint32_t quadrant = swage_reduce_large_angle(x, &large);
       double t = (double)x * 0.63661977236758134308 + 6755399441055744.0;
       double k = t - 6755399441055744.0;
-      *r = (float)(((double)x - k * 1.57079632673412561417) - k * 6.07710050650619224932e-11);
-      return (uint32_t)swage_bits_f64(t);
+      float near = (float)(((double)x - k * 1.57079632673412561417) - k * 6.07710050650619224932e-11);
+      int isLarge = __builtin_fabsf(x) >= 536870912.0f;
+      *r = __builtin_fabsf(x) < __builtin_inff() ? (isLarge ? large : near) : x - x;
+      return isLarge ? quadrant : (uint32_t)swage_bits_f64(t);
     }
     SWAGE_INLINE float swage_sine(float r, uint32_t quadrant) {
       float z = r * r;

@@ -304,15 +304,11 @@ struct EntryValidator {
 
   // MARK: - Instructions
 
-  /// Finds values that two instructions write, and the ones that any instruction writes. A kernel may go on with a
-  /// value that the kernel right before it has begun: a copy, then a scatter into it.
+  /// Finds values that two instructions write, and the ones that any instruction writes.
   private mutating func markResults(_ block: Block) {
-    var begun: [ValueID] = []
     for instruction in block.instructions {
-      let isKernel = if case .kernel = instruction.operation { true } else { false }
-      defer { begun = isKernel ? instruction.results : [] }
       for result in instruction.results where entry.values.indices.contains(result) {
-        if valueIsResult[result], !(isKernel && begun.contains(result)) {
+        if valueIsResult[result] {
           report(.results, name(result), "more than one instruction writes it")
         }
         valueIsResult[result] = true

@@ -16,7 +16,7 @@ public enum PlanRule: String, Hashable, Sendable, CaseIterable {
   case locations
   /// Input `i` is the caller's memory `i`.
   case inputs
-  /// A value is the result of at most one instruction, or of kernels one right after the other, in a buffer.
+  /// A value is the result of at most one instruction, in a buffer.
   case results
   /// Operands, views' sources, outputs and block results are defined where they are used.
   case defined
