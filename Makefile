@@ -4,7 +4,7 @@ BUILD := .build/release
 SWAGE := $(BUILD)/swage
 export SWIFT_BACKTRACE = enable=no
 
-.PHONY: help setup build run run-digits test unit lint differential malformed errors parity control conformance operators bench bench-diffusion clean
+.PHONY: help setup build run run-digits test unit lint differential malformed errors parity control objects ml single numerics contrib models fuzz conformance operators bench bench-diffusion clean
 
 help: ## lists the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -51,6 +51,28 @@ control: build venv ## loops and scans against onnxruntime
 conformance: build venv ## runs the backend tests of the onnx package, compares with what onnxruntime passes, checks docs/operators.md
 	.venv/bin/python Tests/Python/conformance.py --swage $(SWAGE) --onnxruntime --report .build/conformance.json
 	.venv/bin/python Tests/Python/operator_page.py --swage $(SWAGE) --report .build/conformance.json --check
+
+objects: build venv ## strings, sequences, optionals and maps against onnxruntime
+	.venv/bin/python Tests/Python/objects.py --swage $(SWAGE)
+
+ml: build venv ## ai.onnx.ml against onnxruntime
+	.venv/bin/python Tests/Python/ml_differential.py --swage $(SWAGE)
+
+single: build venv ## single operators over random shapes against onnxruntime
+	.venv/bin/python Tests/Python/operators.py --swage $(SWAGE)
+
+numerics: build venv ## edges of the number types against NumPy and onnxruntime
+	.venv/bin/python Tests/Python/numerics.py --swage $(SWAGE)
+	.venv/bin/python Tests/Python/numerics.py --swage $(SWAGE) --target reference
+
+contrib: build venv ## operators of onnxruntime's own domains, and models that its optimiser and quantiser wrote
+	.venv/bin/python Tests/Python/contrib.py --swage $(SWAGE)
+
+models: build venv ## public models of PyPI packages against onnxruntime; writes docs/models.md
+	.venv/bin/python Tests/Python/models.py --swage $(SWAGE)
+
+fuzz: build ## 100,000 random graphs through every oracle (hours)
+	$(SWAGE) fuzz --seed 1 --count 100000 --limit 1000
 
 operators: build venv ## writes docs/operators.md anew
 	-.venv/bin/python Tests/Python/conformance.py --swage $(SWAGE) --report .build/conformance.json

@@ -57,7 +57,7 @@ enum NodeRecipe {
       if let recipe = LinearAttentionKernels.make(op, node, in: graph) { return .recipe(recipe) }
       return .refused(
         "heads of \(types(node, in: graph)) must be known and at most \(LinearAttentionKernels.largestHead)")
-    case .random(let op): return own(RandomKernels.make(op, node, in: graph), node, in: graph)
+    case .random: return .refused("random numbers are drawn by the reference evaluator")
     case .treeEnsemble(let op): return own(TreeKernels.make(op, node, in: graph), node, in: graph)
     case .pairwiseCoupling(let op): return own(CouplingKernels.make(op, node, in: graph), node, in: graph)
     case .quantizeLinear(let op):

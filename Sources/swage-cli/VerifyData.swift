@@ -11,7 +11,9 @@ struct VerifyData {
   var openTypes: [String: ValueType] = [:]
 
   init(folder: String, model: ONNXModel) throws {
-    for (index, info) in model.graph.inputs.enumerated() {
+    // Before IR version 4 initialisers stand among the inputs; files are for the others.
+    let constants = Set(model.graph.initializers.map(\.name))
+    for (index, info) in model.graph.inputs.filter({ !constants.contains($0.name) }).enumerated() {
       guard let (type, value) = try Self.read("\(folder)/input_\(index).pb", info) else { continue }
       inputs[info.name] = value
       let refined = type.refined(by: value)

@@ -32,21 +32,6 @@ import Testing
     try cases.check()
   }
 
-  @Test func randomNumbers() throws {
-    let cases = LoweredCases()
-    for (index, type) in [ElementType.f32, .f64, .f16].enumerated() {
-      for distribution in Random.Distribution.allCases {
-        // More than one round of the generator, and an odd number.
-        let op = Random(
-          distribution, type: TensorType(type, [1301]), seed: UInt32(index) &- 1, offset: -0.5, scale: 3)
-        try cases.single("random \(distribution)", .random(op), [], tolerance: 1e-7)
-        try cases.single(
-          "random stream \(distribution)", .random(op), [.input(Tensor(.i64, [], integers: [5]))], tolerance: 1e-7)
-      }
-    }
-    try cases.check()
-  }
-
   @Test func bitsOfOtherTypes() throws {
     let cases = LoweredCases()
     for (from, to) in [(ElementType.f32, ElementType.i32), (.i64, .f64), (.u16, .bf16), (.u8, .f8e8m0), (.i4, .u4)] {

@@ -66,9 +66,6 @@ private typealias M = ImportModel
     #expect(try run(opset: 5, "Clip", x, [], [("min", .float(0))])[0].floats == [.infinity, 1, 0])
     #expect(try run(opset: 6, "Clip", x, [], [("min", .float(0))])[0].floats == [.greatestFiniteMagnitude, 1, 0])
     #expect(try run(opset: 1, "Selu", x)[0].floats[1] == 1.0507)
-    let dropout = M.faults(
-      M.model(opset: 6, [M.input("x", .f32, [.value(3)])], [M.node("Dropout", ["x"], ["y"])], ["y"]))
-    #expect(dropout.first?.why?.contains("at random") == true)
     #expect(try run(opset: 6, "Dropout", x, [], [("is_test", .int(1))])[0].floats == x.floats)
   }
 

@@ -162,7 +162,7 @@ import Testing
     (graph("%1 = unary(none) {function = exp} : f32[2]"), 2, "is missing"),
     (graph("%1 = constant f32[2] [1.0]"), 2, "1 values for f32[2]"),
     (graph("%1 = constant f32[h] [1.0]"), 2, "cannot be f32[h]"),
-    (graph("%1 = constant string[1] [a]"), 2, "cannot be string[1]"),
+    (graph("%1 = constant string[1] [a]"), 2, "found a"),
     (graph("%1 = constant f32[1] [one]"), 2, "is no number"),
     (graph("%1 = constant i32[1] [1.5]"), 2, "is no integer"),
     (graph("%1 = constant u8[2] [1, 256]"), 2, "does not fit u8"),

@@ -25,7 +25,7 @@ import conformance
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "operators.md"
 TRAINING = "ai.onnx.preview.training"
-DOMAINS = ["", "ai.onnx.ml", "ai.onnx.preview", TRAINING, "com.microsoft"]
+DOMAINS = ["", "ai.onnx.ml", "ai.onnx.preview", TRAINING, "com.microsoft", "com.microsoft.nchwc", "com.ms.internal.nhwc"]
 SHORT = {
     "float": "f32", "double": "f64", "float16": "f16", "bfloat16": "bf16", "int8": "i8", "int16": "i16", "int32": "i32",
     "int64": "i64", "uint8": "u8", "uint16": "u16", "uint32": "u32", "uint64": "u64", "bool": "bool", "string": "string",

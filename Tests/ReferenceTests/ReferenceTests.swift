@@ -81,30 +81,6 @@ import Testing
     try check(graph, ["x": Tensor(floats: [0, 0], [2])])
   }
 
-  @Test func loopsWithConstantsOfTheirOwn() throws {
-    var body = Graph(name: "body")
-    let state = TensorType(.f32, [100])
-    _ = body.addInput(name: "i", type: TensorType(.i64))
-    let go = body.addInput(name: "go", type: TensorType(.bool))
-    let value = body.addInput(name: "v", type: state)
-    let step = try body.constant(Tensor(floats: (0..<100).map { Float($0) }, [100]))
-    let sum = try body.append(.binary(Binary(.add)), [value, step])[0]
-    body.addOutput(go, name: "go")
-    body.addOutput(sum, name: "v")
-    body.addOutput(sum, name: "stack")
-    var graph = Graph(name: "g")
-    let x = graph.addInput(name: "x", type: state)
-    let trips = graph.addInput(name: "trips", type: TensorType(.i64))
-    let results = try graph.append(
-      .loop(Loop(carried: 1, results: [state, TensorType(.f32, [.symbol("t"), 100])])), [trips, nil, x],
-      regions: [body])
-    graph.addOutput(results[0], name: "last")
-    graph.addOutput(results[1], name: "all")
-    try check(
-      graph,
-      ["x": Tensor(floats: (0..<100).map { Float($0) * 0.5 }, [100]), "trips": Tensor(.i64, [], integers: [3])])
-  }
-
   @Test func payloadsRoundTripAndDamagedOnesAreRefused() throws {
     let payload = GraphPayload(symbols: ["n", "m"], resourceCount: 2, graph: "graph \"g\" () {\n  return\n}\n")
     #expect(try GraphPayload(parsing: payload.text) == payload)

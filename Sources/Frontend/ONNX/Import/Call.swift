@@ -212,7 +212,8 @@ struct Call {
       return [ImportedValue(known.sizes, known.type, sources: [source])]
     }
     var trimmed = operands
-    while let last = trimmed.last, last == nil { trimmed.removeLast() }
+    // The operands of a node with regions are counted against its regions' inputs.
+    while regions.isEmpty, let last = trimmed.last, last == nil { trimmed.removeLast() }
     let ids = try trimmed.map { try $0.map { try builder.id(of: $0) } }
     let results: [ValueID]
     do {

@@ -15,7 +15,7 @@ enum ContributedBlockQuantization {
     let count = 8 / bits
     let shape = x.type.shape.dropLast() + [x.type.shape[x.type.rank - 1] * Dim(count)]
     let type: ElementType = bits == 4 ? .u4 : .u2
-    if let tensor = x.tensor, let sizes = TensorType(type, Array(shape)).staticShape,
+    if let tensor = call.folded(x), let sizes = TensorType(type, Array(shape)).staticShape,
       let view = Tensor(type, sizes, storage: tensor.storage, byteOffset: tensor.byteOffset)
     {
       return ImportedValue(constant: view, name: x.name, sources: [call.source])
