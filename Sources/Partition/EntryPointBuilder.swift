@@ -105,7 +105,8 @@ public final class EntryPointBuilder {
     let value = append(name: graph[id].name, graph.type(of: id), .input(entry.inputs.count))
     let name = name ?? graph[id].name
     let isObject = graph.type(of: id).elementType == .object
-    entry.inputs.append(Port(name: name, value: value, type: isObject ? graph.objectTypes[name] ?? Self.unknownObject : nil))
+    entry.inputs.append(
+      Port(name: name, value: value, type: isObject ? graph.objectTypes[name] ?? Self.unknownObject : nil))
     scopes[0][id] = value
   }
 

@@ -196,7 +196,8 @@ public final class Session {
             payload: payload, instruction: flat.instruction, objects: objects)
         case .loop(let call):
           let body = try Session(
-            plan: plan, entry: plan.bodies[call.body], modules: modules, options: options, devices: devices, objects: objects)
+            plan: plan, entry: plan.bodies[call.body], modules: modules, options: options, devices: devices,
+            objects: objects)
           programs[flat.position] = LoopProgram(body, call, node: flat.instruction.place)
         case .library(let call):
           let used = try context ?? LibraryContext()
