@@ -4,7 +4,7 @@ BUILD := .build/release
 SWAGE := $(BUILD)/swage
 export SWIFT_BACKTRACE = enable=no
 
-.PHONY: help setup build run run-digits test unit lint differential malformed errors parity control objects ml single numerics contrib models fuzz conformance operators bench bench-diffusion clean
+.PHONY: help setup build run run-digits test unit lint differential malformed errors parity control objects ml single numerics contrib models fuzz fuzz-quick conformance operators bench bench-diffusion clean
 
 help: ## lists the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -21,7 +21,7 @@ run: build ## compiles the shipped emoji checkpoint, makes a picture from a prom
 run-digits: build ## compiles the shipped digit classifier, shows what each pass did, runs it on a real scan
 	@scripts/run-digits.sh $(SWAGE)
 
-test: build lint unit differential malformed errors parity control ## sets up what the tests need and runs them all
+test: build lint unit differential malformed errors parity control objects ml conformance ## sets up what the tests need and runs them all
 
 unit: setup ## unit, golden and differential tests in Swift
 	swift build -c release --build-tests
@@ -48,9 +48,12 @@ parity: build venv ## text to image against diffusers' results, for every schedu
 control: build venv ## loops and scans against onnxruntime
 	.venv/bin/python Tests/Python/control.py --swage $(SWAGE)
 
+CONTRIBUTED := .build/contrib/cases
 conformance: build venv ## runs the backend tests of the onnx package, compares with what onnxruntime passes, checks docs/operators.md
-	.venv/bin/python Tests/Python/conformance.py --swage $(SWAGE) --onnxruntime --report .build/conformance.json
-	.venv/bin/python Tests/Python/operator_page.py --swage $(SWAGE) --report .build/conformance.json --check
+	.venv/bin/python Tests/Python/conformance.py --swage $(SWAGE) --onnxruntime --report .build/conformance.json --known
+	@rm -rf .build/contrib && mkdir -p .build/contrib
+	.venv/bin/python Tests/Python/contrib.py --swage $(SWAGE) --target reference --only '^(?!model)' --keep $(CONTRIBUTED)
+	.venv/bin/python Tests/Python/operator_page.py --swage $(SWAGE) --report .build/conformance.json --contributed $(CONTRIBUTED) --check
 
 objects: build venv ## strings, sequences, optionals and maps against onnxruntime
 	.venv/bin/python Tests/Python/objects.py --swage $(SWAGE)
@@ -71,12 +74,17 @@ contrib: build venv ## operators of onnxruntime's own domains, and models that i
 models: build venv ## public models of PyPI packages against onnxruntime; writes docs/models.md
 	.venv/bin/python Tests/Python/models.py --swage $(SWAGE)
 
+fuzz-quick: build ## 2,000 random graphs
+	$(SWAGE) fuzz --seed 1 --count 2000
+
 fuzz: build ## 100,000 random graphs through every oracle (hours)
 	$(SWAGE) fuzz --seed 1 --count 100000 --limit 1000
 
 operators: build venv ## writes docs/operators.md anew
-	-.venv/bin/python Tests/Python/conformance.py --swage $(SWAGE) --report .build/conformance.json
-	.venv/bin/python Tests/Python/operator_page.py --swage $(SWAGE) --report .build/conformance.json
+	.venv/bin/python Tests/Python/conformance.py --swage $(SWAGE) --report .build/conformance.json --known
+	@rm -rf .build/contrib && mkdir -p .build/contrib
+	.venv/bin/python Tests/Python/contrib.py --swage $(SWAGE) --target reference --only '^(?!model)' --keep $(CONTRIBUTED)
+	.venv/bin/python Tests/Python/operator_page.py --swage $(SWAGE) --report .build/conformance.json --contributed $(CONTRIBUTED)
 
 bench: build venv ## times swage against onnxruntime, interleaved
 	.venv/bin/python Benchmarks/compare.py --swage $(SWAGE)

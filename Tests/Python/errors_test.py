@@ -214,7 +214,7 @@ def unsupported_nodes_are_listed_at_once(place):
     nodes = [
         helper.make_node("Frobnicate", ["x"], ["a"], name="first", domain="com.example"),
         helper.make_node("Relu", ["a"], ["b"], name="fine"),
-        helper.make_node("SequenceConstruct", ["b"], ["c"], name="second"),
+        helper.make_node("ImageDecoder", ["b"], ["c"], name="second"),
         helper.make_node("SequenceAt", ["c", "i"], ["y"], name="third"),
     ]
     index = numpy_helper.from_array(np.array(0, dtype=np.int64), "i")
