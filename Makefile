@@ -4,7 +4,7 @@ BUILD := .build/release
 SWAGE := $(BUILD)/swage
 export SWIFT_BACKTRACE = enable=no
 
-.PHONY: help setup build run run-digits test unit lint differential malformed errors parity control objects ml single numerics contrib models fuzz fuzz-quick conformance operators bench bench-diffusion clean
+.PHONY: help setup build run run-digits test unit lint differential malformed errors parity control objects ml single numerics contrib models fuzz fuzz-quick conformance operators peers bench bench-quick bench-diffusion clean
 
 help: ## lists the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -86,13 +86,17 @@ operators: build venv ## writes docs/operators.md anew
 	.venv/bin/python Tests/Python/contrib.py --swage $(SWAGE) --target reference --only '^(?!model)' --keep $(CONTRIBUTED)
 	.venv/bin/python Tests/Python/operator_page.py --swage $(SWAGE) --report .build/conformance.json --contributed $(CONTRIBUTED)
 
-bench: build venv ## times swage against onnxruntime, interleaved
-	.venv/bin/python Benchmarks/compare.py --swage $(SWAGE)
+peers:
+	@Benchmarks/setup.sh
 
-bench-diffusion: build ## times swage against diffusers on PyTorch, interleaved: models/emoji and full-size Stable Diffusion 1.4
-	@[[ -x .venv-diffusion/bin/python ]] || python3 -m venv .venv-diffusion
-	.venv-diffusion/bin/pip install --quiet -r graphs/requirements.txt
-	.venv-diffusion/bin/python Benchmarks/diffusion.py --swage $(SWAGE)
+bench: build peers ## times swage against onnxruntime, OpenVINO and torch.compile, interleaved (hours); writes Benchmarks/RESULTS.md
+	.venv-bench/bin/python Benchmarks/bench.py --swage $(SWAGE)
+
+bench-quick: build peers ## the same for small models and single operators, one short round: shows that they run
+	.venv-bench/bin/python Benchmarks/bench.py --swage $(SWAGE) --suite small --suite micro --quick
+
+bench-diffusion: build peers ## the same for Stable Diffusion 1.4 alone, and its UNet against the machine's limits
+	.venv-bench/bin/python Benchmarks/bench.py --swage $(SWAGE) --suite diffusion --suite limits
 
 clean: ## removes what was built
 	rm -rf .build

@@ -4,12 +4,13 @@
 
 Packages are downloaded once into the cache, by default .build/models; nothing of them is installed or run. An output agrees when its
 shape and element type are the reference's, integers are equal, NaN and infinities stand at the same places, and the largest error
-is at most the model's tolerance (1e-3) of the reference's largest magnitude. Times are taken as Benchmarks/compare.py takes
+is at most the model's tolerance (1e-3) of the reference's largest magnitude. Times are taken as Benchmarks/measure.py takes
 them. Writes docs/models.md when every model was run. Exit status 1 when a model failed.
 """
 
 import argparse
 import gzip
+import os
 import re
 import shutil
 import subprocess
@@ -19,7 +20,6 @@ import tempfile
 import time
 import zipfile
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -32,10 +32,12 @@ from differential import Failure
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "Benchmarks"))
-import compare  # noqa: E402
+import machine  # noqa: E402
+import measure  # noqa: E402
 
 DOWNLOAD_SECONDS = 300
 ROUND_SECONDS = 0.3
+THREADS = 2
 
 
 # Packages.
@@ -172,7 +174,7 @@ def unsigned_weights(model: onnx.ModelProto) -> bool:
 def open_reference(path: Path) -> onnxruntime.InferenceSession:
     """onnxruntime with exact products of 8-bit integers: without VNNI, its fast ones of signed weights saturate at 16 bits."""
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = compare.THREADS
+    options.intra_op_num_threads = THREADS
     options.log_severity_level = 4
     options.add_session_config_entry("session.x64quantprecision", "1")
     model = onnx.load(path, load_external_data=False)
@@ -180,41 +182,26 @@ def open_reference(path: Path) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
 
-def answers(model: models_list.Model, path: Path) -> tuple[list[str], list[dict], list[list], float]:
-    """What onnxruntime makes of the model: the names of its outputs, the inputs of each run, their outputs, and its seconds for
-    the first of them."""
+def answers(model: models_list.Model, path: Path) -> tuple[list[str], list[dict], list[list]]:
+    """What onnxruntime makes of the model: the names of its outputs, the inputs of each run, and their outputs."""
     try:
         session = open_reference(path)
         wanted = {value.name for value in session.get_inputs()}
         names = [output.name for output in session.get_outputs()]
         inputs = [made(model, index, wanted) for index in range(len(model.runs))]
         expected = [session.run(names, values) for values in inputs]
-        start = time.perf_counter()
-        session.run(names, inputs[0])
-        return names, inputs, expected, time.perf_counter() - start
+        return names, inputs, expected
     except Exception as failure:  # The exceptions of onnxruntime have no class in common.
         raise Failure(f"onnxruntime: {str(failure).splitlines()[0][:300]}") from None
 
 
-@dataclass
-class Compiled:
-    """The plan of one model, as compare.measure asks for it."""
-
-    binary: str
-    path: Path
-    seconds: float
-
-    def plan(self, timed: compare.Timed) -> tuple[Path, float]:
-        return self.path, self.seconds
-
-
 def check(binary: str, model: models_list.Model, path: Path, folder: Path) -> dict:
     """Compiles and runs a model. The largest error, the inputs of the first run, and the plan."""
-    names, inputs, expected, seconds = answers(model, path)
+    names, inputs, expected = answers(model, path)
     plan = folder / "model.plan"
     start = time.perf_counter()
     differential.swage(binary, ["compile", str(path), "-o", str(plan), "-q", *model.flags], differential.COMPILE_SECONDS)
-    compiled = Compiled(binary, plan, time.perf_counter() - start)
+    compiled = measure.Plan(plan, time.perf_counter() - start)
     worst = 0.0
     for values, theirs in zip(inputs, expected, strict=True):
         differential.call_swage(binary, plan, values, [], folder / "run")
@@ -231,18 +218,15 @@ def check(binary: str, model: models_list.Model, path: Path, folder: Path) -> di
                 raise Failure(f"output {name} for {sizes[:60]}: {failure}") from None
     if worst > model.tolerance:
         raise Failure(f"error {worst:.1e}")
-    return {"error": worst, "inputs": inputs[0], "compiled": compiled, "seconds": seconds}
+    return {"error": worst, "inputs": inputs[0], "compiled": compiled}
 
 
-def times(model: models_list.Model, path: Path, found: dict, rounds: int, folder: Path) -> dict | None:
-    """As compare.measure gives them; none where onnxruntime does not bind an output whose rank the model states wrongly."""
+def times(binary: str, model: models_list.Model, path: Path, found: dict, rounds: int, folder: Path) -> dict:
+    """A row of Benchmarks/measure.py, with onnxruntime as the one peer."""
     try:
-        timed = compare.Timed(model.name, path, found["inputs"], model.flags)
-        runs = int(min(1000, max(3, ROUND_SECONDS / max(found["seconds"], 1e-6))))
-        return compare.measure(timed, found["compiled"], runs, rounds, folder)
-    except compare.Failure as failure:
-        if "Invalid rank for output" in str(failure):
-            return None
+        case = measure.Case(model.name, path, found["inputs"], model.flags, threads=THREADS, round_seconds=ROUND_SECONDS)
+        return measure.measure(binary, case, found["compiled"], ["onnxruntime"], rounds, folder)
+    except measure.Failure as failure:
         raise Failure(str(failure)) from None
 
 
@@ -254,7 +238,9 @@ HEADER = ["model", "kind", "package", "licence", "nodes", "result", "largest err
 def cells(row: dict) -> list[str]:
     times = ["", "", ""]
     if row.get("times"):
-        times = [f"{row['times'][key]:.{digits}f}" for key, digits in (("swage_ms", 3), ("onnxruntime_ms", 3), ("ratio", 2))]
+        sides, ratios = row["times"]["sides"], row["times"]["ratios"]
+        if ratios:
+            times = [f"{sides[side]['median_ms']:.3f}" for side in ("swage", "onnxruntime")] + [f"{ratios['onnxruntime']['median']:.2f}"]
     result = row.get("failure", "agrees")
     model = row["model"]
     shown = f"{row['error']:.0e}" if "error" in row else ""
@@ -267,13 +253,13 @@ def page(rows: list[dict], facts: dict) -> str:
     text = f"""# Public models
 
 Written by `make models` (`Tests/Python/models.py`). {len(rows)} models of {len(kinds)} kinds, as {len(packages)} packages of PyPI carry them; {len(good)}
-compile and agree with onnxruntime {facts["onnxruntime"]}, each at the sizes and ranges of values that its package gives it, and at two sizes where sizes are
+compile and agree with onnxruntime {facts["versions"]["onnxruntime"]}, each at the sizes and ranges of values that its package gives it, and at two sizes where sizes are
 free. The largest error is relative to the largest magnitude of an output; integers are equal. Rows marked int8 quantise while they
 run: where an f32 value lies on the edge of two steps, its last bit decides, so these may differ by 2e-2. For them onnxruntime is asked
 for exact products: its fast ones of signed weights saturate on machines without VNNI, which changes results by up to 1e-1.
 
 Ratio: time of swage over time of onnxruntime, both with {facts["threads"]} threads in turns, for the first size; below 1 swage is faster.
-{facts["cpu"]}, {facts["cores"]} cores; swage {facts["swage"]}; load average {facts["load_before"]:.1f} before, {facts["load_after"]:.1f} after.
+{facts["cpu"]}, {facts["cores"]} cores; swage {facts["versions"]["swage"]}; load average {facts["load_before"]:.1f} before, {facts["load_after"]:.1f} after.
 
 """
     text += "| " + " | ".join(HEADER) + " |\n|" + "---|" * 4 + "---:|---|" + "---:|" * 4 + "\n"
@@ -303,7 +289,7 @@ def main() -> int:
             print(f"{model.name:<34} {model.kind:<22} {model.package.pin:<36} {model.path}")
         return 0
     arguments.cache.mkdir(parents=True, exist_ok=True)
-    facts, rows = compare.machine(binary), []
+    facts, rows = machine.describe(binary, THREADS, ["onnxruntime"]), []
     for model in chosen:
         row = {"model": model}
         rows.append(row)
@@ -315,13 +301,13 @@ def main() -> int:
                 found = check(binary, model, path, folder)
                 row["error"] = found["error"]
                 if not arguments.no_times:
-                    row["times"] = times(model, path, found, arguments.rounds, folder)
+                    row["times"] = times(binary, model, path, found, arguments.rounds, folder)
             except (Failure, OSError, ValueError, KeyError) as failure:
                 row["failure"] = str(failure) or type(failure).__name__
         shown = cells(row)
         mark = "FAIL" if "failure" in row else "ok  "
         print(f"{mark}  {shown[0]:<34} {shown[4]:>5}  {shown[6]:>6}  {'  '.join(shown[7:])}  {row.get('failure', '')}".rstrip(), flush=True)
-    facts["load_after"] = compare.os.getloadavg()[0]
+    facts["load_after"] = os.getloadavg()[0]
     failed = sum("failure" in row for row in rows)
     print(f"{len(rows) - failed} passed, {failed} failed")
     target = arguments.page or (None if arguments.only or arguments.no_times else ROOT / "docs" / "models.md")
