@@ -88,8 +88,9 @@ def main() -> int:
             suite = limits.measure(binary, arguments)
         else:
             suite = {"rows": run(name, binary, arguments)}
-            for line in report.summary(suite["rows"]):
-                print(line)
+            for precision in arguments.precisions:
+                for line in report.summary([row for row in suite["rows"] if row["precision"] == precision]):
+                    print(f"{precision}, {line}")
         suite["machine"] = {**facts, "load_after": os.getloadavg()[0]}
         failed |= not suite["rows"] or any("failure" in row for row in suite["rows"])
         if arguments.output and suite["rows"]:

@@ -20,6 +20,12 @@ from measure import RUN_SECONDS, Case, Failure, Plan, call, compile_plan
 HERE = Path(__file__).resolve().parent
 SIZES = [32, 64, 128]
 QUICK_SIZES = [16, 32]
+PEAKS = {
+    "f32_flops": ("peak, multiply-add in f32", "GFLOP/s"),
+    "avx512_bf16_flops": ("peak, AVX-512 bf16", "GFLOP/s"),
+    "amx_bf16_flops": ("peak, AMX bf16", "GFLOP/s"),
+    "read_bytes": ("peak, reading memory", "GB/s"),
+}
 
 
 def measure(binary: str, arguments) -> dict:
@@ -28,13 +34,13 @@ def measure(binary: str, arguments) -> dict:
 
     def note(what: str, precision: str, value: str) -> None:
         rows.append({"what": what, "precision": precision, "value": value})
-        print(f"{what}, {precision}: {value}", flush=True)
+        print(f"{what}{', ' if precision else ''}{precision}: {value}", flush=True)
 
     try:
         peaks = peak_rates(arguments.threads)
         for name, rate in peaks.items():
-            unit = "GB/s" if name == "read_bytes" else "GFLOP/s"
-            note(f"peak, {name.rsplit('_', 1)[0].replace('_', ' ')}", "", f"{rate / 1e9:.1f} {unit}")
+            what, unit = PEAKS[name]
+            note(what, "", f"{rate / 1e9:.1f} {unit}")
     except Failure as failure:
         note("peak", "", f"failed: {failure}")
     for precision in arguments.precisions:

@@ -140,7 +140,7 @@ def measure(binary: str, case: Case, plan: Plan, peers: list[str], rounds: int, 
                 failures[name] = str(failure)
     sides = {name: {"failure": failures[name]} if name in failures else over_rounds(found[name]) for name in order}
     ratios = {
-        name: ratio([a["median_ms"] / b["median_ms"] for a, b in zip(found["swage"], found[name], strict=True)])
+        name: ratio(found["swage"], found[name])
         for name in order[1:]
         if name not in failures
     }
@@ -158,12 +158,16 @@ def fill(seconds: float, round_seconds: float) -> tuple[int, int]:
     return runs, max(3, runs // 10) if seconds < 1 else 1
 
 
-def ratio(values: list[float]) -> dict:
-    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
+def ratio(mine: list[dict], theirs: list[dict]) -> dict:
+    """Of the medians round by round; `least` is that of the quickest runs of all, which others on the machine disturb least."""
+    values = [a["median_ms"] / b["median_ms"] for a, b in zip(mine, theirs, strict=True)]
+    least = min(row["min_ms"] for row in mine) / min(row["min_ms"] for row in theirs)
+    return {"median": statistics.median(values), "min": min(values), "max": max(values), "least": least}
 
 
 def over_rounds(rows: list[dict]) -> dict:
     """The median of what a side's rounds took, the peak of their memory, and each round's own median."""
     memory = {key: max(row[key] for row in rows) for key in rows[0] if key.endswith("_bytes")}
     times = {key: statistics.median(row[key] for row in rows) for key in ["median_ms", "load_ms", "first_ms"] if key in rows[0]}
+    times["min_ms"] = min(row["min_ms"] for row in rows)
     return {**times, **memory, "rounds_ms": [row["median_ms"] for row in rows]}

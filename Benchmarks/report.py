@@ -22,7 +22,8 @@ def best(row: dict) -> dict | None:
 
 
 def spread(ratio: dict | None) -> str:
-    return f"{ratio['median']:.2f} ({ratio['min']:.2f}..{ratio['max']:.2f})" if ratio else ""
+    """The median, the smallest and the largest of a round, and the ratio of the quickest runs."""
+    return f"{ratio['median']:.2f} ({ratio['min']:.2f}..{ratio['max']:.2f}; {ratio['least']:.2f})" if ratio else ""
 
 
 # One line a case while it runs.
@@ -118,7 +119,7 @@ load average {facts["load_before"]:.1f} before, {facts["load_after"]:.1f} after 
         return text + table(["what", "precision", "measured"], [[row["what"], row["precision"], row["value"]] for row in suite["rows"]])
     for precision in dict.fromkeys(row["precision"] for row in suite["rows"]):
         rows = [row for row in suite["rows"] if row["precision"] == precision]
-        text += f"**{precision}**\n\n" + "".join(f"- {line}\n" for line in summary(rows)) + "\n"
+        text += f"### {TITLES[name]}, {precision}\n\n" + "".join(f"- {line}\n" for line in summary(rows)) + "\n"
         if any(best(row) for row in rows):
             text += f"![ratios, {name}, {precision}](plots/{name}-{precision}.png)\n\n"
         text += table(HEADER, [cells(row) for row in rows]) + "\n"
@@ -128,8 +129,8 @@ load average {facts["load_before"]:.1f} before, {facts["load_after"]:.1f} after 
 INTRODUCTION = """# swage and its peers on the CPU
 
 Written by `make bench` (`Benchmarks/bench.py`); all numbers are in `results.json`. Ratio: time of swage over time of the peer, median
-over rounds run in turns in processes of their own, and the smallest and largest of a round in brackets; below 1 swage is faster. The
-best peer is the fastest of onnxruntime, OpenVINO and torch.compile. All sides have the same number of threads, the same file and the
+over rounds run in turns in processes of their own; in brackets the smallest and largest of a round, and the ratio of the quickest runs of
+both, which others on the machine disturb least. Below 1 swage is faster. The best peer is the fastest of onnxruntime, OpenVINO and torch.compile. All sides have the same number of threads, the same file and the
 same precision; inputs are bound outside the time taken. torch.compile (freezing, channels last, bf16 inputs in bf16) has cases where
 the model is there as a PyTorch module; onnxruntime's CPU kernels know no bf16. Values of several sides are swage / onnxruntime /
 OpenVINO / torch.compile, of those that ran. Peak memory is of a process that runs the model alone, with the Python that the peers run in.

@@ -44,6 +44,7 @@ def serve(load: Load) -> None:
     samples = [once() for _ in range(spec["runs"])] or [first]
     answer = {
         "median_ms": statistics.median(samples),
+        "min_ms": min(samples),
         "first_ms": first,
         "load_ms": loaded * 1e3,
         "peak_rss_bytes": peak_memory(),
