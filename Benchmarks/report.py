@@ -111,7 +111,7 @@ def suite_text(name: str, suite: dict) -> str:
 ## {TITLES[name]}
 
 {facts["cpu"]}, {facts["cores"]} cores, {facts["architecture"]} ({", ".join(facts["cpu_features"]) or "no features of those asked for"}), {facts["system"]};
-load average {facts["load_before"]:.1f} before, {facts["load_after"]:.1f} after (the comparison itself takes {facts["threads"]}).
+every side with threads: {facts["threads"]}; load average {facts["load_before"]:.1f} before, {facts["load_after"]:.1f} after.
 {", ".join(f"{package} {version}" for package, version in facts["versions"].items())}. {facts["date"]}.
 
 """

@@ -30,6 +30,7 @@ def load(spec, inputs):
         with torch.no_grad():
             return compiled(*values)
 
+    run()  # The first run compiles.
     return run
 
 
