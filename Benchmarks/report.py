@@ -79,11 +79,12 @@ def summary(rows: list[dict]) -> list[str]:
     lines = []
     good = [row for row in rows if best(row)]
     for peer in [*PEERS, "best"]:
-        found = [best(row) if peer == "best" else row["ratios"].get(peer) for row in good]
-        found = [ratio["median"] for ratio in found if ratio]
+        found = [(best(row) if peer == "best" else row["ratios"].get(peer), row["name"]) for row in good]
+        found = [(ratio["median"], name) for ratio, name in found if ratio]
         if found:
-            mean = math.exp(sum(map(math.log, found)) / len(found))
-            lines.append(f"against {NAMES[peer]}: geometric mean {mean:.2f} over {len(found)} cases, worst {max(found):.2f}")
+            mean = math.exp(sum(math.log(value) for value, _ in found) / len(found))
+            worst, name = max(found)
+            lines.append(f"against {NAMES[peer]}: geometric mean {mean:.2f} over {len(found)} cases, worst {worst:.2f} ({name})")
     slow = sorted((row for row in good if best(row)["median"] > SLOWER), key=lambda row: -best(row)["median"])
     if slow:
         shown = (f"{row['name']} {best(row)['median']:.2f} ({NAMES[row['best']]})" for row in slow)
@@ -129,12 +130,14 @@ every side with threads: {facts["threads"]}; load average {facts["load_before"]:
 INTRODUCTION = """# swage and its peers on the CPU
 
 Written by `make bench` (`Benchmarks/bench.py`); all numbers are in `results.json`. Ratio: time of swage over time of the peer, median
-over rounds run in turns in processes of their own; in brackets the smallest and largest of a round, and the ratio of the quickest runs of
-both, which others on the machine disturb least. Below 1 swage is faster. The best peer is the fastest of onnxruntime, OpenVINO and torch.compile. All sides have the same number of threads, the same file and the
-same precision; inputs are bound outside the time taken. torch.compile (freezing, channels last, bf16 inputs in bf16) has cases where
-the model is there as a PyTorch module; onnxruntime's CPU kernels know no bf16. Values of several sides are swage / onnxruntime /
-OpenVINO / torch.compile, of those that ran. Peak memory is of a process that runs the model alone, with the Python that the peers run in.
-A load average above the threads means that others used the machine: the spread is then wide.
+over rounds run in turns in processes of their own; in brackets the smallest and largest of a round, and the ratio of the quickest
+runs of both, which others on the machine disturb least. Below 1 swage is faster. The best peer is the fastest of onnxruntime,
+OpenVINO and torch.compile. All sides have the same number of threads, the same file and the same precision; inputs are bound outside
+the time taken. torch.compile (freezing, channels last, bf16 inputs in bf16) has cases where the model is there as a PyTorch module;
+onnxruntime's CPU kernels know no bf16. Values of several sides are swage / onnxruntime / OpenVINO / torch.compile, of those that ran.
+Load is until the first run can start, with what OpenVINO and torch.compile compile then. Peak memory is of a process that runs the
+model alone, with the Python that the peers run in. A load average above the threads means that others used the machine: the spread
+is then wide.
 """
 
 
