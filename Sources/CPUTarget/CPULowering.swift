@@ -7,9 +7,12 @@ import SwageTensor
 final class CPULowering: Lowering {
   private var library = KernelLibrary()
   private var module: Int?
+  private let threads: Int
+
+  init(threads: Int) { self.threads = threads }
 
   func lower(_ node: Node, in graph: Graph, into builder: EntryPointBuilder) throws {
-    switch NodeRecipe.make(node, in: graph) {
+    switch NodeRecipe.make(node, in: graph, threads: threads) {
     case .refused(let reason):
       throw CPUTargetError.notLowered(op: node.op.mnemonic, reason: reason, sources: node.sources)
     case .recipe(let recipe): emit(recipe, node, in: graph, into: builder)

@@ -13,13 +13,13 @@ public struct CPUTarget: Target {
   public init(threads: Int = Int(swage_cpu_count())) { self.threads = max(threads, 1) }
 
   public func support(for node: Node, in graph: Graph) -> Support {
-    switch NodeRecipe.make(node, in: graph) {
+    switch NodeRecipe.make(node, in: graph, threads: threads) {
     case .refused(let reason): .no(Refusal(reason))
     case .recipe(let recipe): .yes(CPUCost.estimate(recipe, node, in: graph, threads: threads))
     }
   }
 
-  public func makeLowering(_ options: LoweringOptions) -> any Lowering { CPULowering() }
+  public func makeLowering(_ options: LoweringOptions) -> any Lowering { CPULowering(threads: threads) }
 
   /// Whether an epilogue step costs nothing of its own on `node`: as bias or post-op of the library, or inside the
   /// generated kernel. Steps that do not are computed by one more kernel.

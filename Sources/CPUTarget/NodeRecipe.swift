@@ -9,7 +9,7 @@ enum NodeRecipe {
     case refused(String)
   }
 
-  static func make(_ node: Node, in graph: Graph) -> Answer {
+  static func make(_ node: Node, in graph: Graph, threads: Int) -> Answer {
     if let reason = refusedTypes(node, in: graph) { return .refused(reason) }
     switch node.op {
     case .unary, .binary, .select, .cast, .fused:
@@ -39,8 +39,8 @@ enum NodeRecipe {
     case .softmax(let op): return own(SoftmaxKernels.make(op, node, in: graph), node, in: graph)
     case .layerNorm(let op): return own(NormKernels.make(op, node, in: graph), node, in: graph)
     case .groupNorm(let op): return own(NormKernels.make(op, node, in: graph), node, in: graph)
-    case .matmul(let op): return matmul(op, node, in: graph)
-    case .convolution(let op): return convolution(op, node, in: graph)
+    case .matmul(let op): return matmul(op, node, in: graph, threads: threads)
+    case .convolution(let op): return convolution(op, node, in: graph, threads: threads)
     case .pool(let op): return own(PoolKernels.make(op, node, in: graph), node, in: graph)
     case .resize(let op): return own(ResizeKernels.make(op, node, in: graph), node, in: graph)
     case .recurrent(let op):
@@ -168,7 +168,7 @@ enum NodeRecipe {
     }
   }
 
-  private static func matmul(_ op: MatMul, _ node: Node, in graph: Graph) -> Answer {
+  private static func matmul(_ op: MatMul, _ node: Node, in graph: Graph, threads: Int) -> Answer {
     guard let a = node.type(0, in: graph), let b = node.type(1, in: graph) else {
       return .refused("operands are missing")
     }
@@ -176,6 +176,7 @@ enum NodeRecipe {
     if !LibraryRecipe.takes(a.elementType) || isSmall(op, a, b, result) {
       return own(MatMulKernels.make(op, node, in: graph), node, in: graph)
     }
+    if let recipe = PanelMatMulKernels.make(op, node, in: graph, threads: threads) { return .recipe(recipe) }
     return own(LibraryRecipe.make(op, node, in: graph), node, in: graph)
   }
 
@@ -185,8 +186,10 @@ enum NodeRecipe {
     return sizes.dropLast().reduce(1, &*) == 1 && weights.reduce(1, &*) <= 4096
   }
 
-  private static func convolution(_ op: Convolution, _ node: Node, in graph: Graph) -> Answer {
+  private static func convolution(_ op: Convolution, _ node: Node, in graph: Graph, threads: Int) -> Answer {
     guard let x = node.type(0, in: graph) else { return .refused("operands are missing") }
+    if let recipe = WinogradKernels.make(op, node, in: graph, threads: threads) { return .recipe(recipe) }
+    if let recipe = PanelMatMulKernels.make(op, node, in: graph, threads: threads) { return .recipe(recipe) }
     if let recipe = ScatteredConvolution.make(op, node, in: graph) { return .recipe(recipe) }
     if LibraryRecipe.takes(x.elementType), let recipe = LibraryRecipe.make(op, node, in: graph) {
       return .recipe(recipe)

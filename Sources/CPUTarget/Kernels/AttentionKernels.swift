@@ -6,11 +6,13 @@ import SwageTensor
 /// corrected as blocks of keys come in (Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018; Dao
 /// et al., "FlashAttention", 2022).
 ///
-/// A unit is a block of queries of one batch element. Keys are read transposed, so that the scores of neighbouring keys
-/// lie side by side; keys that are not stored so are transposed once, beforehand.
+/// A unit is a block of queries of one batch element. Keys and values are laid out as panels beforehand, once for all
+/// queries, in the type that the products are computed in.
 struct AttentionKernels {
   /// Head sizes above which the blocks of a unit no longer fit the first-level cache.
   static let largestHead = 1024
+  /// Queries of a unit, in whole tiles.
+  private static let largestBlock = 48
 
   /// nil where the head sizes are not known or too large.
   static func make(_ op: Attention, _ node: Node, in graph: Graph) -> Recipe? {
@@ -18,44 +20,57 @@ struct AttentionKernels {
       let head = q.shape[q.rank - 1].constant, let width = v.shape[q.rank - 1].constant,
       (1...largestHead).contains(head), (1...largestHead).contains(width)
     else { return nil }
-    var recipe = Recipe()
-    var keySlot = Recipe.Slot.operand(1)
-    var keyType = keys
+    let compute = q.elementType.computeType
+    let columns = ProductTile.columns(compute)
+    let stored: ElementType = compute == .f64 ? .f64 : .f32
     let count = v.shape[v.rank - 2]
-    if !op.isKeyTransposed {
-      let stored: ElementType = keys.elementType == .f64 ? .f64 : .f32
-      keyType = TensorType(stored, Array(keys.shape.dropLast(2)) + [Dim(head), count])
-      keySlot = recipe.addTemporary(keyType)
-      recipe.steps.append(
-        .init(
-          action: .kernel(transpose(keys, stored, head: head)), reads: [.operand(1)], writes: [keySlot],
-          label: "attention (keys)", isMain: false))
-    }
+    let batch = Array(keys.shape.dropLast(2))
+    var recipe = Recipe()
+    let keyPanels = TensorType(stored, batch + [count.ceilDivided(by: Dim(columns)), Dim(head), Dim(columns)])
+    let keySlot = recipe.addTemporary(keyPanels)
+    recipe.steps.append(
+      .init(
+        action: .kernel(
+          panels(keys, stored, rows: Dim(head), count, columns, isTransposed: !op.isKeyTransposed, "keys")),
+        reads: [.operand(1)], writes: [keySlot], label: "attention (keys)", isMain: false))
+    let valuePanels = TensorType(stored, batch + [Dim((width + columns - 1) / columns), count, Dim(columns)])
+    let valueSlot = recipe.addTemporary(valuePanels)
+    recipe.steps.append(
+      .init(
+        action: .kernel(panels(v, stored, rows: count, Dim(width), columns, isTransposed: false, "values")),
+        reads: [.operand(2)], writes: [valueSlot], label: "attention (values)", isMain: false))
     let mask = node.type(3, in: graph)
     let kernels = AttentionKernels(
-      op, q: q, keys: keyType, v: v, mask: mask, head: head, width: width, count: count)
-    let reads: [Recipe.Slot?] = [.operand(0), keySlot, .operand(2)] + (mask == nil ? [] : [.operand(3)])
+      op, q: q, panels: stored, mask: mask, head: head, width: width, count: count)
+    let reads: [Recipe.Slot?] = [.operand(0), keySlot, valueSlot] + (mask == nil ? [] : [.operand(3)])
     recipe.steps.append(
       .init(action: .kernel(kernels.function()), reads: reads, writes: [.result(0)], label: "attention"))
     return recipe
   }
 
-  private static func transpose(_ keys: TensorType, _ stored: ElementType, head: Int) -> KernelFunction {
-    let block = 16
-    let count = keys.shape[keys.rank - 2]
-    let blocks = count.ceilDivided(by: Dim(block))
-    let k = KernelBuilder("attention_keys_\(keys.elementType.name)")
-    let x = k.input(keys.elementType)
-    let y = k.output(stored)
-    k.split(keys.shape.dropLast(2).reduce(1, *) * blocks, work: Dim(block * head * 2))
-    let (n, b) = (k.size(count), k.size(blocks))
-    let first = k.let("first", k.unit.remainder(by: b) * .i64(block))
-    let matrix = k.let("matrix", k.unit.divided(by: b) * n * .i64(head))
-    let lanes = k.let("lanes", (n - first).minimum(.i64(block)))
-    k.loop("c", to: .i64(head)) { c in
-      let source = k.let("source", matrix + first * .i64(head) + c)
-      let target = k.let("target", matrix + c * n + first)
-      k.loop("lane", to: lanes, .vector) { k.store(y, target + $0, k.load(x, source + $0 * .i64(head))) }
+  /// Matrices `[rows, n]` (or `[n, rows]` where `isTransposed`) as panels `[⌈n / columns⌉, rows, columns]`, with zeros
+  /// behind the last column. A unit is one panel.
+  private static func panels(
+    _ x: TensorType, _ stored: ElementType, rows: Dim, _ n: Dim, _ columns: Int, isTransposed: Bool, _ what: String
+  ) -> KernelFunction {
+    let panelCount = n.ceilDivided(by: Dim(columns))
+    let k = KernelBuilder("attention_\(what)_\(x.elementType.name)")
+    let source = k.input(x.elementType)
+    let target = k.output(stored)
+    k.split(x.shape.dropLast(2).reduce(1, *) * panelCount, work: rows * Dim(columns * 2))
+    let (rowCount, count, panels) = (k.size(rows), k.size(n), k.size(panelCount))
+    let matrix = k.let("matrix", k.unit.divided(by: panels) * rowCount * count)
+    let first = k.let("first", k.unit.remainder(by: panels) * .i64(columns))
+    let lanes = k.let("lanes", (count - first).minimum(.i64(columns)))
+    k.loop("row", to: rowCount) { row in
+      let to = k.let("to", (k.unit * rowCount + row) * .i64(columns))
+      let (from, step) =
+        isTransposed ? (matrix + first * rowCount + row, rowCount) : (matrix + row * count + first, Expression.i64(1))
+      let start = k.let("from", from)
+      k.loop("lane", to: lanes, .vector) { k.store(target, to + $0, k.load(source, start + $0 * step)) }
+      k.loop("lane", from: lanes, to: .i64(columns), .vector) {
+        k.store(target, to + $0, .literal(0, stored.computeType))
+      }
     }
     return k.finish()
   }
@@ -72,16 +87,17 @@ struct AttentionKernels {
   private let (q, keys, v): (KernelBuffer, KernelBuffer, KernelBuffer)
   private let mask: KernelBuffer?
   private let y: KernelBuffer
-  /// Queries of a unit, a multiple of `rows`.
+  /// Queries of a unit.
   private let block: Int
-  /// Queries whose sums are kept in registers together.
-  private let rows = 4
-  /// Keys of a block, and values that go side by side.
+  /// Keys of a block.
   private let lanes = 64
+  /// Columns of a panel.
+  private let columns: Int
+  /// The width of the values in whole panels.
+  private let sumWidth: Int
 
   private init(
-    _ op: Attention, q: TensorType, keys: TensorType, v: TensorType, mask: TensorType?, head: Int, width: Int,
-    count: Dim
+    _ op: Attention, q: TensorType, panels: ElementType, mask: TensorType?, head: Int, width: Int, count: Dim
   ) {
     self.op = op
     maskType = mask
@@ -91,11 +107,13 @@ struct AttentionKernels {
     queries = q.shape[q.rank - 2]
     keyCount = count
     compute = q.elementType.computeType
-    block = queries.constant.map { $0 <= 4 ? 4 : $0 <= 16 ? ($0 + 3) / 4 * 4 : 32 } ?? 32
+    columns = ProductTile.columns(compute)
+    sumWidth = (width + columns - 1) / columns * columns
+    block = min(queries.constant ?? Self.largestBlock, head <= 256 && width <= 256 ? Self.largestBlock : 24)
     let k = KernelBuilder("attention_\(q.elementType.name)")
     self.q = k.input(q.elementType)
-    self.keys = k.input(keys.elementType)
-    self.v = k.input(v.elementType)
+    keys = k.input(panels)
+    v = k.input(panels)
     self.mask = mask.map { k.input($0.elementType) }
     y = k.output(q.elementType)
     self.k = k
@@ -113,9 +131,8 @@ struct AttentionKernels {
     let source = k.let("source", (matrix * m + first) * .i64(head))
     let queryCount = k.let("query_count", valid * .i64(head))
     k.loop("i", to: queryCount, .vector) { k.store(scaled, $0, k.load(q, source + $0) * .literal(op.scale, compute)) }
-    k.loop("i", from: queryCount, to: .i64(block * head), .vector) { k.store(scaled, $0, zero) }
 
-    let sums = k.array("sums", compute, count: block * width)
+    let sums = k.array("sums", compute, count: block * sumWidth)
     let peaks = k.array("peaks", compute, count: block)
     let totals = k.array("totals", compute, count: block)
     k.fill(sums, with: zero)
@@ -124,8 +141,8 @@ struct AttentionKernels {
       k.store(totals, i, zero)
     }
     let scores = k.array("scores", compute, count: block * lanes)
-    let keyStart = k.let("keys", matrix * n * .i64(head))
-    let valueStart = k.let("values", matrix * n * .i64(width))
+    let keyStart = k.let("keys", matrix * n.ceilDivided(by: columns) * .i64(head * columns))
+    let valueStart = k.let("values", matrix * n * .i64(sumWidth))
     let maskStrides = maskType.map { k.broadcastStrides($0.shape, to: batch + [queries, keyCount]) }
     let maskStart = maskStrides.map { strides in
       k.let("mask", offset(k.unravel(matrix, batch), strides.dropLast(2)))
@@ -135,8 +152,8 @@ struct AttentionKernels {
     let full = k.let("full", until.divided(by: .i64(lanes)) * .i64(lanes))
 
     func keyBlock(_ from: Expression, _ count: Expression) {
-      score(scaled, scores, keyStart + from, count, n)
-      k.loop("row", to: .i64(block)) { row in
+      score(scaled, scores, k.let("line", keyStart + from * .i64(head)), count, rows: valid)
+      k.loop("row", to: valid) { row in
         let line = k.let("line", row * .i64(lanes))
         if op.isCausal || mask != nil {
           let query = k.let("query", (first + row).minimum(m - 1))
@@ -154,7 +171,14 @@ struct AttentionKernels {
         }
         accept(row, line, count, scores, peaks, totals, sums)
       }
-      add(scores, sums, valueStart + from * .i64(width), count)
+      k.loop("panel", to: .i64(sumWidth / columns)) { panel in
+        let place = valueStart + (panel * n + from) * .i64(columns)
+        k.product(
+          .init(
+            to: .array(sums, panel * .i64(columns)), stride: .i64(sumWidth), left: .array(scores, 0),
+            stride: .i64(lanes), panel: .buffer(v, place), stride: .i64(columns), rows: valid, depth: count,
+            columns: columns, accumulates: true))
+      }
     }
     if full.literal != 0 {
       k.loop("key", to: full, step: lanes) { keyBlock($0, .i64(lanes)) }
@@ -170,37 +194,22 @@ struct AttentionKernels {
       let total = k.let("total", k.load(totals, row))
       let factor = k.let("factor", .choose(total.equal(zero), zero, .literal(1, compute) / total))
       k.loop("i", to: .i64(width), .vector) { i in
-        k.store(y, target + row * .i64(width) + i, k.load(sums, row * .i64(width) + i) * factor)
+        k.store(y, target + row * .i64(width) + i, k.load(sums, row * .i64(sumWidth) + i) * factor)
       }
     }
     return k.finish()
   }
 
-  /// Scores of all queries of the block with `count` keys.
+  /// Scores of the block's queries with `count` keys, and with those behind them up to a whole panel.
   private func score(
-    _ scaled: LocalArray, _ scores: LocalArray, _ start: Expression, _ count: Expression, _ n: Expression
+    _ scaled: LocalArray, _ scores: LocalArray, _ start: Expression, _ count: Expression, rows: Expression
   ) {
-    k.loop("group", to: .i64(block), step: rows) { group in
-      let parts = (0..<rows).map { _ in k.array("part", compute, count: lanes) }
-      k.loop("lane", to: .i64(lanes), .vector) { lane in
-        for part in parts { k.store(part, lane, .literal(0, compute)) }
-      }
-      let at = k.let("at", start)
-      k.loop("c", to: .i64(head)) { c in
-        let factors = (0..<rows).map { k.let("factor", k.load(scaled, (group + .i64($0)) * .i64(head) + c)) }
-        let line = k.let("line", at + c * n)
-        k.loop("lane", to: count, .vector) { lane in
-          let key = k.let("key", k.load(keys, line + lane))
-          for (part, factor) in zip(parts, factors) {
-            k.store(part, lane, k.load(part, lane) + factor * key)
-          }
-        }
-      }
-      k.loop("lane", to: .i64(lanes), .vector) { lane in
-        for (index, part) in parts.enumerated() {
-          k.store(scores, (group + .i64(index)) * .i64(lanes) + lane, k.load(part, lane))
-        }
-      }
+    k.loop("panel", to: count.ceilDivided(by: columns)) { panel in
+      k.product(
+        .init(
+          to: .array(scores, panel * .i64(columns)), stride: .i64(lanes), left: .array(scaled, 0), stride: .i64(head),
+          panel: .buffer(keys, start + panel * .i64(head * columns)), stride: .i64(columns), rows: rows,
+          depth: .i64(head), columns: columns, accumulates: false))
     }
   }
 
@@ -223,38 +232,15 @@ struct AttentionKernels {
     k.store(peaks, row, new)
     k.if(correction.notEqual(.literal(1, compute))) {
       k.loop("i", to: .i64(width), .vector) { i in
-        k.store(sums, row * .i64(width) + i, k.load(sums, row * .i64(width) + i) * correction)
+        k.store(sums, row * .i64(sumWidth) + i, k.load(sums, row * .i64(sumWidth) + i) * correction)
       }
     }
   }
+}
 
-  /// Adds the values of `count` keys, weighted.
-  private func add(_ scores: LocalArray, _ sums: LocalArray, _ start: Expression, _ count: Expression) {
-    let at = k.let("at", start)
-    k.loop("group", to: .i64(block), step: rows) { group in
-      for from in stride(from: 0, to: width, by: lanes) {
-        let size = min(lanes, width - from)
-        let parts = (0..<rows).map { _ in k.array("part", compute, count: size) }
-        func place(_ row: Int, _ lane: Expression) -> Expression {
-          (group + .i64(row)) * .i64(width) + .i64(from) + lane
-        }
-        k.loop("lane", to: .i64(size), .vector) { lane in
-          for (row, part) in parts.enumerated() { k.store(part, lane, k.load(sums, place(row, lane))) }
-        }
-        k.loop("key", to: count) { key in
-          let weights = (0..<rows).map { k.let("weight", k.load(scores, (group + .i64($0)) * .i64(lanes) + key)) }
-          let line = k.let("line", at + key * .i64(width) + .i64(from))
-          k.loop("lane", to: .i64(size), .vector) { lane in
-            let value = k.let("value", k.load(v, line + lane))
-            for (part, weight) in zip(parts, weights) {
-              k.store(part, lane, k.load(part, lane) + weight * value)
-            }
-          }
-        }
-        k.loop("lane", to: .i64(size), .vector) { lane in
-          for (row, part) in parts.enumerated() { k.store(sums, place(row, lane), k.load(part, lane)) }
-        }
-      }
-    }
+extension Expression {
+  /// Of numbers that are not negative.
+  fileprivate func ceilDivided(by divisor: Int) -> Expression {
+    (self + .i64(divisor - 1)).divided(by: .i64(divisor))
   }
 }

@@ -104,6 +104,7 @@ public struct KernelPrinter {
       let (to, from) = ("&\(bufferName(target))[\(text(at))]", "&\(bufferName(source))[\(text(start))]")
       let name = dialect.language == .text ? "transpose" : "swage_transpose_\(target.elementType.name)"
       line("\(name)(\(to), \(text(stride)), \(from), \(text(sourceStride)))\(end)")
+    case .product(let product): line(text(product) + end)
     case .copy(let target, let at, let source, let start, let count):
       let (to, from) = ("&\(bufferName(target))[\(text(at))]", "&\(bufferName(source))[\(text(start))]")
       switch dialect.language {
@@ -113,6 +114,24 @@ public struct KernelPrinter {
         line("swage_copy(\(to), \(from), \(text(bytes)));")
       }
     }
+  }
+
+  private func text(_ product: Statement.Product) -> String {
+    func place(_ place: Statement.Product.Place) -> String {
+      switch place {
+      case .buffer(let buffer, let index): "&\(bufferName(buffer))[\(text(index))]"
+      case .array(let array, let index): "&\(array.name)[\(text(index))]"
+      }
+    }
+    let operands = [
+      place(product.to), text(product.toStride), place(product.left), text(product.leftStride), place(product.panel),
+      text(product.panelStride), text(product.rows), text(product.depth),
+    ]
+    if dialect.language == .text {
+      return "\(product.accumulates ? "add_product" : "product")(\(operands.joined(separator: ", ")), \(product.columns))"
+    }
+    let name = "swage_product_\(product.to.type.name)_\(product.columns)"
+    return "\(name)(\((operands + [product.accumulates ? "true" : "false"]).joined(separator: ", ")))"
   }
 
   private mutating func print(_ loop: Statement.Loop) {

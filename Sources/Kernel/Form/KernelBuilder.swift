@@ -117,6 +117,13 @@ public final class KernelBuilder {
         to: target, toIndex: at, toStride: stride, from: source, fromIndex: start, fromStride: sourceStride))
   }
 
+  public func product(_ product: Statement.Product) {
+    let types = Set([product.to.type, product.left.type, product.panel.type])
+    precondition(types == [.f32] || types == [.f64], "a product of \(types)")
+    precondition(Statement.Product.columnCounts.contains(product.columns), "a product of \(product.columns) columns")
+    append(.product(product))
+  }
+
   public func fill(_ target: KernelBuffer, at: Expression, with value: Expression, count: Expression) {
     loop("i", to: count, .vector) { i in store(target, at + i, value) }
   }

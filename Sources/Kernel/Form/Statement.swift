@@ -21,6 +21,9 @@ public indirect enum Statement: Hashable, Sendable {
     to: KernelBuffer, toIndex: Expression, toStride: Expression, from: KernelBuffer, fromIndex: Expression,
     fromStride: Expression)
 
+  /// A product of matrices that are small in one direction.
+  case product(Product)
+
   /// Rows and columns of `transpose`.
   public static let transposeTile = 16
 
@@ -43,5 +46,53 @@ public indirect enum Statement: Hashable, Sendable {
     public var step: Int
     public var hint: Hint
     public var body: [Statement]
+  }
+
+  /// to[r · toStride + c] = Σ left[r · leftStride + i] · panel[i · panelStride + c], added to what is there where
+  /// `accumulates`, over `rows` rows, `depth` terms and exactly `columns` columns. All elements are f32, or all f64. The
+  /// terms of an element are summed in one order, whatever the number of rows.
+  public struct Product: Hashable, Sendable {
+    /// Where a matrix begins.
+    public enum Place: Hashable, Sendable {
+      case buffer(KernelBuffer, Expression)
+      case array(LocalArray, Expression)
+
+      public var type: ScalarType {
+        switch self {
+        case .buffer(let buffer, _): buffer.elementType.computeType
+        case .array(let array, _): array.type
+        }
+      }
+    }
+
+    public var to: Place
+    public var toStride: Expression
+    public var left: Place
+    public var leftStride: Expression
+    public var panel: Place
+    public var panelStride: Expression
+    public var rows: Expression
+    public var depth: Expression
+    public var columns: Int
+    public var accumulates: Bool
+
+    public init(
+      to: Place, stride toStride: Expression, left: Place, stride leftStride: Expression, panel: Place,
+      stride panelStride: Expression, rows: Expression, depth: Expression, columns: Int, accumulates: Bool
+    ) {
+      self.to = to
+      self.toStride = toStride
+      self.left = left
+      self.leftStride = leftStride
+      self.panel = panel
+      self.panelStride = panelStride
+      self.rows = rows
+      self.depth = depth
+      self.columns = columns
+      self.accumulates = accumulates
+    }
+
+    /// Columns of a product: what the innermost loops keep in registers.
+    public static let columnCounts = [8, 16, 32]
   }
 }

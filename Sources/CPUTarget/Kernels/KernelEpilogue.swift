@@ -1,0 +1,52 @@
+import SwageKernel
+import SwagePartition
+import SwageTensor
+
+/// The epilogue of a generated kernel whose results are written line by line along the last axis.
+struct KernelEpilogue {
+  private let steps: [Epilogue.Step]
+  private let element: ElementType
+  private let result: [Dim]
+  private let operands: [(index: Int, buffer: KernelBuffer, shape: [Dim])]
+
+  /// Declares the operands' buffers.
+  init(_ epilogue: Epilogue, _ node: Node, in graph: Graph, result: [Dim], element: ElementType, _ k: KernelBuilder) {
+    steps = epilogue.steps
+    self.element = element
+    self.result = result
+    operands = EpilogueOperands.indices(epilogue).map { ($0, k.input(element), node.type($0, in: graph)?.shape ?? []) }
+  }
+
+  var indices: [Int] { operands.map(\.index) }
+
+  /// Operands of the result's own shape: the result may be written over one of them.
+  var sameShape: [(index: Int, buffer: KernelBuffer)] {
+    operands.filter { $0.shape == result }.map { ($0.index, $0.buffer) }
+  }
+
+  /// What goes on along one line: `place` names all indices but the last, `first` the last one's start.
+  func line(
+    _ place: [Expression], from first: Expression, _ k: KernelBuilder
+  ) -> (_ value: Expression, _ lane: Expression) -> Expression {
+    let bases = operands.map { operand in
+      let strides = k.broadcastStrides(operand.shape, to: result)
+      return (k.let("base", offset(place + [first], strides)), strides.last ?? 0)
+    }
+    return { value, lane in
+      var value = value
+      for step in steps {
+        switch step {
+        case .unary(let unary): value = ElementwiseExpressions.unary(unary, value, element)
+        case .binary(let function, let index):
+          guard let own = operands.firstIndex(where: { $0.index == index }) else {
+            preconditionFailure("epilogue operand \(index) was not declared")
+          }
+          let (base, stride) = bases[own]
+          let other = k.load(operands[own].buffer, base + lane * stride)
+          value = ElementwiseExpressions.binary(function, value, other, element)
+        }
+      }
+      return value
+    }
+  }
+}

@@ -1,0 +1,104 @@
+import SwageKernel
+import SwagePartition
+import SwageTensor
+
+/// Products of f32 with a constant matrix, which lies in the plan as panels. A unit is a block of rows, which stays in the
+/// second-level cache, and a number of columns, `chunk` of which are computed and finished at a time.
+enum PanelMatMulKernels {
+  /// Rows below which the library, which splits the columns further, is faster.
+  static let fewestRows = 4
+  /// Columns that are computed and finished together, at most.
+  private static let chunk = 64
+  /// Elements of a block of rows, at most.
+  private static let blockFloats = 1 << 16
+
+  static func make(_ op: MatMul, _ node: Node, in graph: Graph, threads: Int) -> Recipe? {
+    guard !op.transposeA, let a = node.type(0, in: graph), let b = node.constant(1, in: graph), b.shape.count == 2,
+      let panels = ProductTile.panels(b, isTransposed: op.transposeB)
+    else { return nil }
+    let result = graph.type(of: node.results[0])
+    return make(
+      a, panels, filters: b.shape[op.transposeB ? 0 : 1], result, op.epilogue, node, in: graph, name: "matmul", threads: threads)
+  }
+
+  /// A convolution that looks at one point at a time, as a product.
+  static func make(_ op: Convolution, _ node: Node, in graph: Graph, threads: Int) -> Recipe? {
+    guard op.layout == .channelsLast, op.groups == 1, !op.isTransposed, op.strides.allSatisfy({ $0 == 1 }),
+      (op.padsBegin + op.padsEnd).allSatisfy({ $0 == 0 }), let x = node.type(0, in: graph),
+      let w = node.constant(1, in: graph), w.shape.dropFirst(2).allSatisfy({ $0 == 1 }),
+      let panels = ProductTile.panels(w.reshaped([w.shape[0], w.shape[1]]), isTransposed: true)
+    else { return nil }
+    let result = graph.type(of: node.results[0])
+    return make(x, panels, filters: w.shape[0], result, op.epilogue, node, in: graph, name: "conv", threads: threads)
+  }
+
+  private static func make(
+    _ a: TensorType, _ panels: Tensor, filters: Int, _ result: TensorType, _ epilogue: Epilogue, _ node: Node,
+    in graph: Graph, name: String, threads: Int
+  ) -> Recipe? {
+    let rank = result.rank
+    guard a.elementType == .f32, a.rank == rank, filters > 0, let depth = a.shape[rank - 1].constant, depth > 0 else {
+      return nil
+    }
+    let lines = Array(result.shape.dropLast())
+    let rows = lines.reduce(1, *)
+    if let rows = rows.constant, rows < fewestRows { return nil }
+    let columns = panels.shape[2]
+    let width = min(chunk, panels.shape[0] * columns)
+    let perChunk = width / columns
+    let chunks = (panels.shape[0] + perChunk - 1) / perChunk
+    let largest = max(24, min(96, blockFloats / depth))
+    // Blocks of about the same size, in whole tiles.
+    let block = rows.constant.map { rows in
+      let count = (rows + largest - 1) / largest
+      return min(rows, ((rows + count - 1) / count + 5) / 6 * 6)
+    } ?? largest / 12 * 12
+    let rowBlocks = rows.ceilDivided(by: Dim(block))
+    let unitChunks = rowBlocks.constant.map { max(1, min(chunks, $0 * chunks / (8 * threads))) } ?? min(chunks, 4)
+
+    let k = KernelBuilder("\(name)_panels_f32")
+    let x = k.input(.f32)
+    let w = k.input(.f32)
+    let rest = KernelEpilogue(epilogue, node, in: graph, result: result.shape, element: .f32, k)
+    let y = k.output(.f32, mayAlias: rest.sameShape.map(\.buffer))
+    k.split(rowBlocks * Dim((chunks + unitChunks - 1) / unitChunks), work: Dim(depth * width * unitChunks * block))
+
+    let (m, blocks) = (k.size(rows), k.size(rowBlocks))
+    let first = k.let("first", k.unit.remainder(by: blocks) * .i64(block))
+    let count = k.let("count", (m - first).minimum(.i64(block)))
+    let start = k.let("start", k.unit.divided(by: blocks) * .i64(unitChunks * perChunk))
+    let end = k.let("end_panel", (start + .i64(unitChunks * perChunk)).minimum(.i64(panels.shape[0])))
+    k.loop("panel", from: start, to: end, step: perChunk) { panel in
+      let sums = k.array("sums", .f32, count: block * width)
+      let own = k.let("own", (end - panel).minimum(.i64(perChunk)))
+      k.loop("p", to: own) { p in
+        k.product(
+          .init(
+            to: .array(sums, p * .i64(columns)), stride: .i64(width), left: .buffer(x, first * .i64(depth)),
+            stride: .i64(depth), panel: .buffer(w, (panel + p) * .i64(depth * columns)), stride: .i64(columns),
+            rows: count, depth: .i64(depth), columns: columns, accumulates: false))
+      }
+      let column = k.let("column", panel * .i64(columns))
+      let lanes = k.let("lanes", (Expression.i64(filters) - column).minimum(own * .i64(columns)))
+      k.loop("row", to: count) { row in
+        let place = k.unravel(first + row, lines)
+        let finish = rest.line(place, from: column, k)
+        let target = k.let("target", (first + row) * .i64(filters) + column)
+        k.loop("lane", to: lanes, .vector) { lane in
+          k.store(y, target + lane, finish(k.load(sums, row * .i64(width) + lane), lane))
+        }
+      }
+    }
+    var recipe = Recipe()
+    let weight = recipe.addWeight(panels, name: (node.operands[1].map { graph[$0].name } ?? "") + " panels")
+    let reads: [Recipe.Slot?] = [.operand(0), weight] + rest.indices.map { .operand($0) }
+    let inPlace = rest.sameShape.first.map { shared in
+      InPlace(operand: 2 + (rest.indices.firstIndex(of: shared.index) ?? 0), result: 0)
+    }
+    recipe.steps.append(
+      .init(
+        action: .kernel(k.finish()), reads: reads, writes: [.result(0)], inPlace: inPlace.map { [$0] } ?? [],
+        label: EpilogueOperands.label(name, epilogue)))
+    return recipe
+  }
+}

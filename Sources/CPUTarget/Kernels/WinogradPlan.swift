@@ -1,0 +1,63 @@
+import SwageTensor
+
+/// Whether minimal filtering pays for a convolution, with which tiles, and how its work is cut.
+struct WinogradPlan {
+  var transform: WinogradTransform
+  /// Tiles of a block.
+  var tiles: Int
+  /// Panels of filters of a block.
+  var panels: Int
+  /// Shares of the work, each with scratch memory of its own.
+  var units: Int
+
+  /// Multiply-adds that take as long as one byte from memory: 100 G/s beside 12 GB/s on two cores of 2021 to 2023.
+  private static let multiplyAddsPerByte = 8.0
+  /// Time of a multiply-add inside a transform, beside one in a product: they go through memory that is nearer.
+  private static let transformCost = 4.0
+  /// The library's direct convolution reaches about this share of a product's speed.
+  private static let directSpeed = 0.9
+  /// Transformed filters are not made larger than this: they would fill memory.
+  private static let largestFilters = 64 << 20
+  /// Scratch of one unit, which is to stay in the cache that cores share.
+  private static let scratchFloats = 1 << 20
+
+  /// Sizes of the result that are not known count as `assumedSide`.
+  private static let assumedSide = 32
+
+  /// `result` is `[n, height, width, filters]`.
+  static func choose(channels: Int, filters: Int, result: [Dim], threads: Int) -> WinogradPlan? {
+    guard channels >= 16, filters >= 16 else { return nil }
+    let sizes = result.dropLast().map { $0.constant ?? assumedSide }
+    let batch = result[0].constant ?? 1
+    let pixels = Double(batch * sizes[1] * sizes[2])
+    let weights = Double(channels * filters)
+    var best = max(pixels * 9 * weights / directSpeed, 9 * 4 * weights * multiplyAddsPerByte)
+    var chosen: (transform: WinogradTransform, tiles: Int)?
+    for transform in [WinogradTransform.two, .four] {
+      let side = transform.results
+      let points = Double(transform.inputs * transform.inputs)
+      guard Int(points) * channels * filters * 4 <= largestFilters || side == 2 else { continue }
+      let tiles = batch * ((sizes[1] + side - 1) / side) * ((sizes[2] + side - 1) / side)
+      let products = max(points * Double(tiles) * weights, points * 4 * weights * multiplyAddsPerByte)
+      let moved = points * Double(tiles) * Double(channels + filters) * Double(2 * transform.inputs)
+      let time = products + moved * transformCost
+      if time < best { (best, chosen) = (time, (transform, tiles)) }
+    }
+    guard let (transform, tiles) = chosen else { return nil }
+    let columns = ProductTile.columns(.f32)
+    let panelCount = (filters + columns - 1) / columns
+    // Filters beyond the caches are read as few times as possible.
+    let perTile = transform.inputs * transform.inputs * channels
+    let isLarge = perTile * filters * 4 > 8 << 20
+    let largest = max(12, min(isLarge ? 240 : 96, scratchFloats * (isLarge ? 4 : 1) / perTile))
+    let areKnown = result.dropLast().allSatisfy { $0.constant != nil }
+    // As many blocks for each thread; where there are too few, filters are shared out instead.
+    let least = (tiles + largest - 1) / largest
+    let blocks = least < threads ? 1 : (least + threads - 1) / threads * threads
+    let block = areKnown ? min(tiles, (tiles + blocks - 1) / blocks + 11) / 12 * 12 : largest / 12 * 12
+    let groups = areKnown && blocks < threads ? min(panelCount, threads) : 1
+    return WinogradPlan(
+      transform: transform, tiles: max(block, min(tiles, 12)), panels: (panelCount + groups - 1) / groups,
+      units: threads)
+  }
+}

@@ -1,0 +1,80 @@
+/// Products of a few columns, in registers: the innermost part of matrix products, convolutions and attention.
+///
+/// A tile of results stays in registers while the terms go by, as Goto and van de Geijn describe ("Anatomy of
+/// high-performance matrix multiplication", 2008): rows times vectors of columns, as many as there are registers beside
+/// those for a line of the panel. Terms come in blocks whose panel stays in the first-level cache.
+enum CProductPrelude {
+  static let text = #"""
+
+    #if defined(__AVX512F__)
+    #define SWAGE_VECTOR_BYTES 64
+    #define SWAGE_TILE_ROWS 12
+    #elif defined(__AVX__)
+    #define SWAGE_VECTOR_BYTES 32
+    #define SWAGE_TILE_ROWS 6
+    #elif defined(__aarch64__)
+    #define SWAGE_VECTOR_BYTES 16
+    #define SWAGE_TILE_ROWS 6
+    #else
+    #define SWAGE_VECTOR_BYTES 16
+    #define SWAGE_TILE_ROWS 3
+    #endif
+    #define SWAGE_UNROLLED _Pragma("clang loop unroll(full)") for
+    // Terms of a block at most: the panel's part is 24 KiB on AVX2, 48 KiB on AVX-512.
+    #define SWAGE_TERMS 384
+
+    #define SWAGE_PRODUCT(T, NAME, COLUMNS) \
+      typedef T swage_vector_##NAME __attribute__(( \
+          vector_size(SWAGE_VECTOR_BYTES < COLUMNS * sizeof(T) ? SWAGE_VECTOR_BYTES : COLUMNS * sizeof(T)), \
+          aligned(sizeof(T)), may_alias)); \
+      SWAGE_INLINE void swage_tile_##NAME( \
+          T *to, int64_t to_stride, const T *left, int64_t left_stride, const T *panel, int64_t panel_stride, \
+          int64_t depth, bool accumulates, const int rows) { \
+        enum { lanes = sizeof(swage_vector_##NAME) / sizeof(T), vectors = COLUMNS / lanes }; \
+        swage_vector_##NAME sums[SWAGE_TILE_ROWS][vectors]; \
+        SWAGE_UNROLLED (int r = 0; r < rows; ++r) \
+          SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
+            sums[r][v] = accumulates ? *(const swage_vector_##NAME *)(to + r * to_stride + v * lanes) \
+                                     : (swage_vector_##NAME){0}; \
+        for (int64_t i = 0; i < depth; ++i) { \
+          swage_vector_##NAME line[vectors]; \
+          SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
+            line[v] = *(const swage_vector_##NAME *)(panel + i * panel_stride + v * lanes); \
+          SWAGE_UNROLLED (int r = 0; r < rows; ++r) \
+            SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
+              sums[r][v] = sums[r][v] + line[v] * left[r * left_stride + i]; \
+        } \
+        SWAGE_UNROLLED (int r = 0; r < rows; ++r) \
+          SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
+            *(swage_vector_##NAME *)(to + r * to_stride + v * lanes) = sums[r][v]; \
+      } \
+      static __attribute__((noinline, unused)) void swage_product_##NAME( \
+          T *to, int64_t to_stride, const T *left, int64_t left_stride, const T *panel, int64_t panel_stride, \
+          int64_t rows, int64_t depth, bool accumulates) { \
+        int64_t blocks = (depth + SWAGE_TERMS - 1) / SWAGE_TERMS; \
+        int64_t block = blocks > 0 ? (depth + blocks - 1) / blocks : 1; \
+        int64_t from = 0; \
+        do { \
+          int64_t terms = depth - from < block ? depth - from : block; \
+          const T *own = panel + from * panel_stride; \
+          bool adds = accumulates || from != 0; \
+          int64_t r = 0; \
+          for (; r + SWAGE_TILE_ROWS <= rows; r += SWAGE_TILE_ROWS) \
+            swage_tile_##NAME(to + r * to_stride, to_stride, left + r * left_stride + from, left_stride, own, \
+                              panel_stride, terms, adds, SWAGE_TILE_ROWS); \
+          for (; r + SWAGE_TILE_ROWS / 3 <= rows; r += SWAGE_TILE_ROWS / 3) \
+            swage_tile_##NAME(to + r * to_stride, to_stride, left + r * left_stride + from, left_stride, own, \
+                              panel_stride, terms, adds, SWAGE_TILE_ROWS / 3); \
+          for (; r < rows; ++r) \
+            swage_tile_##NAME(to + r * to_stride, to_stride, left + r * left_stride + from, left_stride, own, \
+                              panel_stride, terms, adds, 1); \
+          from += block; \
+        } while (from < depth); \
+      }
+    SWAGE_PRODUCT(float, f32_16, 16)
+    SWAGE_PRODUCT(float, f32_32, 32)
+    SWAGE_PRODUCT(double, f64_8, 8)
+    SWAGE_PRODUCT(double, f64_16, 16)
+
+    """#
+}
