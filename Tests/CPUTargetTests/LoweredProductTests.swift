@@ -196,7 +196,7 @@ import Testing
     try cases.check()
   }
 
-  /// The first product with constant weights and its epilogue is one call of the library.
+  /// A product of bf16 with constant weights and its epilogue is one call of the library.
   @Test func epiloguesBecomeBiasAndPostOps() throws {
     let cases = LoweredCases()
     let op = MatMul(
@@ -204,8 +204,8 @@ import Testing
     try cases.single(
       "matmul", .matmul(op),
       [
-        .input(Tensor(zeros: .f32, [8, 4])), .constant(Tensor(zeros: .f32, [4, 6])),
-        .constant(Tensor(zeros: .f32, [1, 6])), .input(Tensor(zeros: .f32, [8, 6])),
+        .input(Tensor(zeros: .bf16, [8, 4])), .constant(Tensor(zeros: .bf16, [4, 6])),
+        .constant(Tensor(zeros: .bf16, [1, 6])), .input(Tensor(zeros: .bf16, [8, 6])),
       ])
     let body = try cases.plan().entryPoints[0].body.instructions
     #expect(body.count == 1)

@@ -18,7 +18,8 @@ enum PanelMatMulKernels {
     else { return nil }
     let result = graph.type(of: node.results[0])
     return make(
-      a, panels, filters: b.shape[op.transposeB ? 0 : 1], result, op.epilogue, node, in: graph, name: "matmul", threads: threads)
+      a, panels, filters: b.shape[op.transposeB ? 0 : 1], result, op.epilogue, node, in: graph, name: "matmul",
+      threads: threads)
   }
 
   /// A convolution that looks at one point at a time, as a product.
@@ -49,10 +50,11 @@ enum PanelMatMulKernels {
     let chunks = (panels.shape[0] + perChunk - 1) / perChunk
     let largest = max(24, min(96, blockFloats / depth))
     // Blocks of about the same size, in whole tiles.
-    let block = rows.constant.map { rows in
-      let count = (rows + largest - 1) / largest
-      return min(rows, ((rows + count - 1) / count + 5) / 6 * 6)
-    } ?? largest / 12 * 12
+    let block =
+      rows.constant.map { rows in
+        let count = (rows + largest - 1) / largest
+        return min(rows, ((rows + count - 1) / count + 5) / 6 * 6)
+      } ?? largest / 12 * 12
     let rowBlocks = rows.ceilDivided(by: Dim(block))
     let unitChunks = rowBlocks.constant.map { max(1, min(chunks, $0 * chunks / (8 * threads))) } ?? min(chunks, 4)
 

@@ -168,7 +168,8 @@ struct WinogradKernels {
       let patch = k.array("patch", .f32, count: side * side * block)
       let half = k.array("half", .f32, count: side * side * block)
       k.loop("channel", to: .i64(channels), step: block) { channel in
-        let lanes = channels % block == 0
+        let lanes =
+          channels % block == 0
           ? Expression.i64(block) : k.let("lanes", (Expression.i64(channels) - channel).minimum(.i64(block)))
         k.loop("i", to: .i64(side)) { i in
           let line = k.let("line", row + i)

@@ -128,7 +128,8 @@ public struct KernelPrinter {
       text(product.panelStride), text(product.rows), text(product.depth),
     ]
     if dialect.language == .text {
-      return "\(product.accumulates ? "add_product" : "product")(\(operands.joined(separator: ", ")), \(product.columns))"
+      return
+        "\(product.accumulates ? "add_product" : "product")(\(operands.joined(separator: ", ")), \(product.columns))"
     }
     let name = "swage_product_\(product.to.type.name)_\(product.columns)"
     return "\(name)(\((operands + [product.accumulates ? "true" : "false"]).joined(separator: ", ")))"

@@ -1,0 +1,98 @@
+import SwageGraph
+import SwagePartition
+import SwageTensor
+import Testing
+
+/// Kernels that keep products in registers: constants as panels, minimal filtering, attention.
+@Suite struct LoweredPanelTests {
+  /// Sizes for which tiles of four, tiles of two, or both pay; at borders, with filters that do not fill a panel.
+  @Test func minimalFiltering() throws {
+    var random = SeededNumbers(61)
+    let cases = LoweredCases()
+    let settings: [(n: Int, c: Int, m: Int, size: [Int], begin: [Int], end: [Int])] = [
+      (1, 37, 45, [19, 23], [1, 1], [1, 1]), (2, 64, 70, [16, 9], [0, 0], [0, 0]),
+      (3, 48, 33, [13, 12], [2, 1], [0, 2]),
+      (1, 128, 128, [10, 10], [1, 1], [1, 1]), (1, 64, 64, [40, 36], [1, 1], [1, 1]),
+    ]
+    for (n, c, m, size, begin, end) in settings {
+      let x = random.tensor(.f32, [n] + size + [c], scale: 1)
+      let w = random.tensor(.f32, [m, c, 3, 3], scale: 0.1)
+      let result = [n] + (0..<2).map { size[$0] + begin[$0] + end[$0] - 2 } + [m]
+      let bias = random.tensor(.f32, [m], scale: 1)
+      let residual = random.tensor(.f32, result, scale: 1)
+      let scale = random.tensor(.f32, [n, 1, 1, m], scale: 1)
+      for (epilogue, extra) in [
+        (Epilogue(), []), (Epilogue([.binary(.add, operand: 2), .unary(Unary(.silu))]), [bias]),
+        (
+          Epilogue([.binary(.add, operand: 2), .binary(.add, operand: 3), .binary(.mul, operand: 4)]),
+          [bias, residual, scale]
+        ),
+      ] as [(Epilogue, [Tensor])] {
+        let op = Convolution(
+          strides: [1, 1], dilations: [1, 1], padsBegin: begin.map { Dim($0) }, padsEnd: end.map { Dim($0) },
+          layout: .channelsLast, epilogue: epilogue)
+        let others = extra.map { LoweredCases.Operand.input($0) }
+        try cases.single("winograd", .convolution(op), [.input(x), .constant(w)] + others)
+        guard extra.count < 3 else { continue }
+        let names: [Dim] = [.symbol("n"), .symbol("h"), .symbol("w"), Dim(c)]
+        try cases.single("winograd symbolic", .convolution(op), [.symbolic(x, names), .constant(w)] + others)
+      }
+    }
+    try cases.check()
+  }
+
+  @Test func panelProducts() throws {
+    var random = SeededNumbers(62)
+    let cases = LoweredCases()
+    for (shape, n) in [([4, 7], 9), ([2, 77, 100], 130), ([3, 2, 5, 900], 33), ([500, 33], 16), ([13, 1], 5)] {
+      let x = random.tensor(.f32, shape, scale: 1)
+      let depth = shape[shape.count - 1]
+      let bias = random.tensor(.f32, [n], scale: 1)
+      let residual = random.tensor(.f32, shape.dropLast() + [n], scale: 1)
+      let epilogue = Epilogue([.binary(.add, operand: 2), .unary(Unary(.gelu)), .binary(.add, operand: 3)])
+      for isTransposed in [false, true] {
+        let b = random.tensor(.f32, isTransposed ? [n, depth] : [depth, n], scale: 1)
+        try cases.single("panels", .matmul(MatMul(transposeB: isTransposed)), [.input(x), .constant(b)])
+        try cases.single(
+          "panels", .matmul(MatMul(transposeB: isTransposed, epilogue: epilogue)),
+          [.input(x), .constant(b), .constant(bias), .input(residual)])
+        let names = shape.indices.map { $0 == shape.count - 1 ? Dim(depth) : .symbol("d\($0)") }
+        try cases.single(
+          "panels symbolic", .matmul(MatMul(transposeB: isTransposed)), [.symbolic(x, names), .constant(b)])
+      }
+      // One point at a time.
+      guard shape.count >= 3 else { continue }
+      let spatial = shape.count - 2
+      let w = random.tensor(.f32, [n, depth] + [Int](repeating: 1, count: spatial), scale: 1)
+      let ones = [Int](repeating: 1, count: spatial)
+      let op = Convolution(
+        strides: ones, dilations: ones, padsBegin: ones.map { _ in 0 }, padsEnd: ones.map { _ in 0 },
+        layout: .channelsLast, epilogue: epilogue)
+      try cases.single(
+        "points", .convolution(op), [.input(x), .constant(w), .constant(bias), .input(residual)])
+    }
+    try cases.check()
+  }
+
+  /// Queries, keys and head sizes around the sizes of blocks, panels and tiles.
+  @Test func attention() throws {
+    var random = SeededNumbers(63)
+    let cases = LoweredCases()
+    for type in [ElementType.f32, .f64, .bf16] {
+      for (queries, keys, head, width) in [
+        (1, 1, 1, 1), (49, 65, 40, 24), (100, 64, 16, 33), (7, 200, 64, 64), (3, 0, 8, 8),
+      ] {
+        let q = random.tensor(type, [2, queries, head], scale: 1)
+        let v = random.tensor(type, [2, keys, width], scale: 1)
+        for isTransposed in [false, true] {
+          let k = random.tensor(type, isTransposed ? [2, head, keys] : [2, keys, head], scale: 1)
+          for isCausal in [false, true] {
+            let op = Attention(scale: 0.3, isCausal: isCausal, isKeyTransposed: isTransposed)
+            try cases.single("attention", .attention(op), [.input(q), .input(k), .input(v)])
+          }
+        }
+      }
+    }
+    try cases.check()
+  }
+}
