@@ -8,8 +8,12 @@ final class CPULowering: Lowering {
   private var library = KernelLibrary()
   private var module: Int?
   private let threads: Int
+  private let optimization: Int
 
-  init(threads: Int) { self.threads = threads }
+  init(threads: Int, optimization: Int) {
+    self.threads = threads
+    self.optimization = optimization
+  }
 
   func lower(_ node: Node, in graph: Graph, into builder: EntryPointBuilder) throws {
     switch NodeRecipe.make(node, in: graph, threads: threads) {
@@ -79,7 +83,7 @@ final class CPULowering: Lowering {
 
   func finish(_ plan: PlanBuilder) throws {
     guard let module else { return }
-    let object = try NativeCompiler.compile(library, NativeCompiler.Options())
+    let object = try NativeCompiler.compile(library, NativeCompiler.Options(optimization: optimization))
     let image = Storage(zeroed: object.image.count)
     object.image.withUnsafeBytes { image.base.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
     plan.host = HostRequirement(architecture: object.architecture, features: object.features)

@@ -19,7 +19,9 @@ public struct CPUTarget: Target {
     }
   }
 
-  public func makeLowering(_ options: LoweringOptions) -> any Lowering { CPULowering(threads: threads) }
+  public func makeLowering(_ options: LoweringOptions) -> any Lowering {
+    CPULowering(threads: threads, optimization: options.optimization)
+  }
 
   /// Whether an epilogue step costs nothing of its own on `node`: as bias or post-op of the library, or inside the
   /// generated kernel. Steps that do not are computed by one more kernel.

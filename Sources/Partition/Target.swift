@@ -65,10 +65,13 @@ public struct LoweringOptions: Sendable {
   public var threads: Int
   /// Guesses of sizes that stay symbols, for choices that depend on them.
   public var sizeHints: [String: Int]
+  /// How hard the native compiler tries, from 0 to 3. Less than 3 is for kernels that run a few times.
+  public var optimization: Int
 
-  public init(threads: Int, sizeHints: [String: Int] = [:]) {
+  public init(threads: Int, sizeHints: [String: Int] = [:], optimization: Int = 3) {
     self.threads = threads
     self.sizeHints = sizeHints
+    self.optimization = optimization
   }
 }
 

@@ -340,6 +340,11 @@ def cast_checks(name: str) -> list[Check]:
         for saturate in (1, 0):
             expect = lambda v, t=to, s=saturate: to_float8(v, t, s)  # noqa: E731
             checks.append(Check(f"Cast to {target} saturate={saturate}", "Cast", [x], {"to": kind(to), "saturate": saturate}, expect))
+            if name == "float32":
+                expect = lambda v, half, t=to, s=saturate: to_float8(v / half, t, s)  # noqa: E731
+                attributes = {"output_dtype": kind(to), "saturate": saturate}
+                half = np.array(0.5, np.float32)
+                checks.append(Check(f"QuantizeLinear to {target} saturate={saturate}", "QuantizeLinear", [x, half], attributes, expect))
     if name in ("float32", "int8", "uint8", "int32"):
         for target in PACKED:
             to, back = dtype(target), TensorProto.FLOAT if "float" in target else TensorProto.INT8

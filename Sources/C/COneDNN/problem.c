@@ -254,6 +254,15 @@ static void merge_axes(struct problem *problem) {
   }
 }
 
+// The stride of a matrix axis of one element means nothing, but oneDNN takes it for a leading dimension, and refuses to
+// run where that is less than the length of the other axis.
+static void settle_strides(struct view *view) {
+  int row = view->rank - 2, column = view->rank - 1;
+  int64_t *sizes = view->sizes, *strides = view->strides;
+  if (sizes[column] == 1) strides[column] = strides[row] == 1 && sizes[row] > 1 ? sizes[row] : 1;
+  if (sizes[row] == 1) strides[row] = strides[column] == 1 ? sizes[column] : 1;
+}
+
 // A factor with its two matrix axes last; a vector gets a second axis.
 static bool put_factor(
     struct view *view, const swage_dnn_tensor *tensor, bool transpose, bool is_first, int rank) {
@@ -335,6 +344,8 @@ static const char *matmul(struct problem *problem, const swage_dnn_call *call, s
     *zeros_needed = (size_t)most * sizeof(float);
   }
   merge_axes(problem);
+  settle_strides(left);
+  settle_strides(right);
   if (call->has_bias) {
     const swage_dnn_tensor *bias = &call->operands[2];
     int64_t columns = result->sizes[result->rank - 1];

@@ -179,17 +179,19 @@ public enum ElementwiseExpressions {
   /// Powers that a model writes as constants need no general power.
   private static func power(_ x: Expression, _ y: Expression) -> Expression {
     guard case .float(let exponent, let type) = y else { return .call(.pow, [x, y]) }
+    /// pow(-inf, 0.5) is inf, and pow(-0, 0.5) is +0.
+    var root: Expression {
+      .choose(
+        x.equal(.literal(-.infinity, type)), .literal(.infinity, type), .call(.sqrt, [x]) + .literal(0, type))
+    }
     switch exponent {
     case 0: return .literal(1, type)
     case 1: return x
     case 2: return x * x
     case 3: return x * x * x
     case -1: return .literal(1, type) / x
-    case 0.5:
-      // pow(-inf, 0.5) is inf, and pow(-0, 0.5) is +0.
-      return .choose(
-        x.equal(.literal(-.infinity, type)), .literal(.infinity, type),
-        .call(.sqrt, [x]) + .literal(0, type))
+    case 0.5: return root
+    case -0.5: return .literal(1, type) / root
     default: return .call(.pow, [x, y])
     }
   }

@@ -190,9 +190,9 @@ struct AttentionKernels {
 
     let target = k.let("target", (matrix * m + first) * .i64(width))
     k.loop("row", to: valid) { row in
-      // Without keys there is nothing to sum, and the total stays zero.
+      // The softmax of scores that are all minus infinity is NaN. Without keys there is nothing to sum.
       let total = k.let("total", k.load(totals, row))
-      let factor = k.let("factor", .choose(total.equal(zero), zero, .literal(1, compute) / total))
+      let factor = k.let("factor", .choose(n.equal(.i64(0)), zero, .literal(1, compute) / total))
       k.loop("i", to: .i64(width), .vector) { i in
         k.store(y, target + row * .i64(width) + i, k.load(sums, row * .i64(sumWidth) + i) * factor)
       }

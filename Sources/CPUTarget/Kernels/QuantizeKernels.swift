@@ -18,9 +18,15 @@ enum QuantizeKernels {
       let ratio = k.load(x, at).cast(precision) / k.load(s, pick).cast(precision)
       let rounded = (op.to.isInteger ? .call(.roundEven, [ratio]) : ratio).cast(sum)
       let value = k.let("value", z.map { rounded + k.load($0, pick).cast(sum) } ?? rounded)
-      k.store(y, at, stored(value, op.to))
+      k.store(y, at, stored(op.largest.map { bounded(value, -$0, $0) } ?? value, op.to))
     }
     return .kernel(k.finish(), operands: z == nil ? [0, 1] : [0, 1, 2], label: "quantize")
+  }
+
+  /// NaN stays.
+  private static func bounded(_ value: Expression, _ low: Double, _ high: Double) -> Expression {
+    let (low, high) = (Expression.literal(low, value.type), Expression.literal(high, value.type))
+    return .choose(value.lessThan(low), low, .choose(value.greaterThan(high), high, value))
   }
 
   /// A float as an element of `type`: integers saturate.
@@ -30,11 +36,8 @@ enum QuantizeKernels {
     // The cast saturates at the ends of wide types; narrow ones are bounded before it.
     guard type.bitWidth <= 32 else { return value.cast(type.computeType) }
     let bits = Double(type.isSignedInteger ? type.bitWidth - 1 : type.bitWidth)
-    let high = Expression.literal(Double(sign: .plus, exponent: Int(bits), significand: 1) - 1, value.type)
-    let low = Expression.literal(
-      type.isSignedInteger ? -Double(sign: .plus, exponent: Int(bits), significand: 1) : 0, value.type)
-    let bounded = Expression.choose(value.lessThan(low), low, .choose(value.greaterThan(high), high, value))
-    return bounded.cast(type.computeType)
+    let count = Double(sign: .plus, exponent: Int(bits), significand: 1)
+    return bounded(value, type.isSignedInteger ? -count : 0, count - 1).cast(type.computeType)
   }
 
   static func make(_ op: DequantizeLinear, _ node: Node, in graph: Graph) -> Recipe? {

@@ -2,6 +2,9 @@ import SwagePartition
 import SwageTensor
 
 /// Epilogue steps as post-ops of the library.
+///
+/// Of a NaN the library's `relu` and `clip` make a bound; so do those functions here. Its `exp`, maximum and minimum,
+/// which lose it too, are left to kernels of our own.
 enum PostOps {
   /// The library takes no more.
   static let limit = 12
@@ -19,7 +22,6 @@ enum PostOps {
     case .silu: return one(.swish, alpha)
     case .gelu: return one(.geluErf)
     case .geluTanh: return one(.geluTanh)
-    case .exp: return one(.exp)
     case .abs: return one(.abs)
     case .sqrt: return one(.sqrt)
     case .square: return one(.square)
@@ -30,7 +32,8 @@ enum PostOps {
     case .leakyRelu: return one(.leakyRelu, alpha)
     case .elu: return one(.elu, alpha)
     case .hardSigmoid: return one(.linear, alpha, beta) + one(.clip, 0, 1)
-    case .log,
+    case .exp,
+      .log,
       .rsqrt,
       .reciprocal,
       .sin,
@@ -77,11 +80,11 @@ enum PostOps {
     switch function {
     case .add: .add
     case .mul: .multiply
-    case .max: .maximum
-    case .min: .minimum
     case .sub: .subtract
     case .div: .divide
-    case .pow,
+    case .max,
+      .min,
+      .pow,
       .mod,
       .fmod,
       .and,

@@ -10,8 +10,13 @@ public enum NativeCompiler {
     public var usesCache: Bool
     /// Where compiled objects are kept; nil: the user's cache folder.
     public var cacheFolder: String?
+    /// From 0 to 3.
+    public var optimization: Int
 
-    public init(compiler: String? = nil, usesCache: Bool = true, cacheFolder: String? = nil) {
+    public init(
+      compiler: String? = nil, usesCache: Bool = true, cacheFolder: String? = nil, optimization: Int = 3
+    ) {
+      self.optimization = optimization
       self.compiler = compiler ?? ProcessInfo.processInfo.environment["SWAGE_CC"].flatMap { $0.isEmpty ? nil : $0 }
       self.usesCache = usesCache
       self.cacheFolder = cacheFolder
@@ -40,7 +45,8 @@ public enum NativeCompiler {
   public static func compile(
     _ library: KernelLibrary, _ options: Options = Options()
   ) throws(NativeCompilerError) -> Object {
-    let compiler = try NativeToolchain.find(options.compiler)
+    var compiler = try NativeToolchain.find(options.compiler)
+    compiler.flags.append("-O\(options.optimization)")
     let source = library.sources(.c)[0]
     let body = source.utf8.count - Dialect.c.prelude.utf8.count
     let units = body > unitSize ? library.sources(.c, count: 2) : [source]

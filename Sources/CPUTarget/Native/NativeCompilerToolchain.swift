@@ -76,7 +76,7 @@ struct NativeToolchain: Sendable {
 
   private static func flags(_ native: String, isClang: Bool, macros: Set<Substring>) -> [String] {
     var flags = [
-      native, "-O3", "-std=gnu11", "-fPIC", "-fvisibility=hidden", "-fno-math-errno", "-fno-trapping-math",
+      native, "-std=gnu11", "-fPIC", "-fvisibility=hidden", "-fno-math-errno", "-fno-trapping-math",
       "-fno-strict-aliasing", "-fno-asynchronous-unwind-tables", "-fno-unwind-tables", "-fno-ident", "-w", "-g0",
       "-fno-stack-protector",
     ]

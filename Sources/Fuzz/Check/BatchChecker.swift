@@ -21,21 +21,25 @@ public struct BatchChecker {
 
   private let cases: [FuzzCase]
   private let only: Oracle?
+  private let optimization: Int
   private let note: Note
   private var checkers: [CaseChecker]
   /// In the plan: the case itself, and its twin under another placement.
   private enum Kind: String, CaseIterable { case optimized, placed }
 
-  /// `only` asks one oracle, and what it needs.
-  public init(_ cases: [FuzzCase], only: Oracle? = nil, note: @escaping Note = { _, _ in }) {
+  private init(_ cases: [FuzzCase], _ only: Oracle?, _ optimization: Int, _ note: @escaping Note) {
     self.cases = cases
     self.only = only
+    self.optimization = optimization
     self.note = note
     checkers = cases.map { CaseChecker($0) }
   }
 
-  public static func check(_ cases: [FuzzCase], only: Oracle? = nil, note: @escaping Note = { _, _ in }) -> Report {
-    var batch = BatchChecker(cases, only: only, note: note)
+  /// `only` asks one oracle, and what it needs; `optimization` is that of `LoweringOptions`.
+  public static func check(
+    _ cases: [FuzzCase], only: Oracle? = nil, optimization: Int = 3, note: @escaping Note = { _, _ in }
+  ) -> Report {
+    var batch = BatchChecker(cases, only, optimization, note)
     return batch.check()
   }
 
@@ -99,7 +103,9 @@ public struct BatchChecker {
     let plan: Plan
     do {
       let items = indices.flatMap { index in kinds(index).map { item(index, $0) } }
-      plan = try Compiler.compile(items, targets: ["cpu", "reference"], threads: 2).plan
+      plan = try Compiler.compile(
+        items, targets: ["cpu", "reference"], threads: 2, optimization: optimization
+      ).plan
     } catch {
       guard indices.count > 1 else {
         checkers[indices[0]].fail(blame(indices[0]), error)

@@ -12,6 +12,7 @@ struct Conditioning {
   /// Results of each sample; nil where a sample failed: indices that data decides may have no meaning when it moves.
   private var samples: [[Tensor]?] = []
   private let graph: Graph
+  private let hasProducts: Bool
   private let inputs: [String: Tensor]
   private let expected: [Tensor]
   private var random: FuzzRandom
@@ -21,7 +22,13 @@ struct Conditioning {
   private static let counts = [6, 24]
 
   init(graph: Graph, inputs: [String: Tensor], expected: [Tensor]) {
-    self.graph = graph
+    self.graph = (try? graph.withoutEpilogues()) ?? graph
+    hasProducts = graph.nodes.contains {
+      switch $0.op {
+      case .matmul, .convolution: true
+      default: false
+      }
+    }
     self.inputs = inputs
     self.expected = expected
     random = FuzzRandom(seed: 1, stream: UInt64(graph.nodeCount))
@@ -116,12 +123,16 @@ struct Conditioning {
         }
       }
       guard var results = try? Evaluator.evaluate(node, in: graph, operands, &context) else { return nil }
-      if let bound = bound(of: node.op), let operand = operands[0], samples.count % 2 == 0 {
+      if case .bitcast = node.op, let operand = operands[0] { results[0] = otherNaN(results[0], of: operand) }
+      if hasProducts, let bound = bound(of: node.op), let operand = operands[0], samples.count % 2 == 0 {
         results[0] = results[0].replacingNaN(with: bound, where: operand)
       }
       switch kind {
       case .exact: break
       case .rounding, .accumulating:
+        if let operand = operands.first.flatMap({ $0 }), let unit = cancelling(node.op) {
+          results[0] = cancelled(results[0], operand, unit)
+        }
         // Gates near one and steps of a state: what they leave is rounded as one is.
         let floor = if case .recurrent = node.op { 1.0 } else { 0.0 }
         results = results.map { moved($0, by: 3, floor: floor) }
@@ -140,6 +151,54 @@ struct Conditioning {
     case .hardSigmoid: return 0
     default: return nil
     }
+  }
+
+  /// Functions that are commonly computed as one minus a number near one, or as that times the operand: the magnitude
+  /// at `x` of what is rounded before it cancels.
+  private func cancelling(_ op: Op) -> ((_ x: Double) -> Double)? {
+    guard case .unary(let unary) = op else { return nil }
+    switch unary.function {
+    case .gelu, .geluTanh: return { abs($0) }
+    case .elu, .celu: return { _ in abs(unary.alpha) }
+    case .selu: return { _ in abs(unary.alpha * unary.beta) }
+    default: return nil
+    }
+  }
+
+  /// Results moved by what is rounded before it cancels; in every second sample what lies below that is zero.
+  private mutating func cancelled(_ result: Tensor, _ operand: Tensor, _ unit: (Double) -> Double) -> Tensor {
+    guard Agreement.isRounded(result.elementType), operand.count == result.count else { return result }
+    let epsilon = Agreement.epsilon(result.elementType).relative
+    return Tensor(
+      result.elementType, result.shape,
+      doubles: zip(result.doubles, operand.doubles).map { value, x in
+        guard value.isFinite, value != 0, x < 0 else { return value }
+        let reach = 3 * epsilon * unit(x)
+        if abs(value) < reach, samples.count % 2 == 0 { return 0 }
+        return value + (random.unit() * 2 - 1) * reach
+      })
+  }
+
+  /// Integers that are the bits of floats: sign and payload of a NaN that arithmetic made are those of the processor's
+  /// instructions.
+  private mutating func otherNaN(_ bits: Tensor, of floats: Tensor) -> Tensor {
+    let free: Int64
+    switch floats.elementType {
+    case .f64: free = Int64(bitPattern: 0x8007_ffff_ffff_ffff)
+    case .f32: free = 0x803f_ffff
+    case .f16: free = 0x81ff
+    case .bf16: free = 0x803f
+    case .f8e4m3fn: free = 0x80
+    case .f8e5m2: free = 0x81
+    default: return bits
+    }
+    let values = floats.doubles
+    guard bits.elementType.isInteger, values.contains(where: \.isNaN) else { return bits }
+    return Tensor(
+      bits.elementType, bits.shape,
+      integers: zip(bits.integers, values).map { pattern, value in
+        value.isNaN ? pattern ^ (Int64(bitPattern: random.next()) & free) : pattern
+      })
   }
 
   /// Each element moved by up to `units` of half its last place.
@@ -176,6 +235,42 @@ extension TensorType {
 }
 
 extension Graph {
+  /// The graph with the steps behind products as nodes of their own.
+  func withoutEpilogues() throws -> Graph {
+    var result = Graph(name: name)
+    var map: [ValueID: ValueID] = [:]
+    for input in inputs { map[input] = result.addInput(name: self[input].name, type: type(of: input)) }
+    for node in nodes {
+      var op = node.op
+      var steps: [Epilogue.Step] = []
+      switch node.op {
+      case .matmul(var product):
+        (steps, product.epilogue) = (product.epilogue.steps, Epilogue())
+        op = .matmul(product)
+      case .convolution(var product):
+        (steps, product.epilogue) = (product.epilogue.steps, Epilogue())
+        op = .convolution(product)
+      default: break
+      }
+      let operands = node.operands.map { $0.flatMap { map[$0] } }
+      var created = try result.append(
+        op, steps.isEmpty ? operands : Array(operands.prefix(2)), regions: node.regions, sources: node.sources)
+      for step in steps {
+        switch step {
+        case .unary(let unary): created = try result.append(.unary(unary), created, sources: node.sources)
+        case .binary(let function, let operand):
+          created = try result.append(
+            .binary(Binary(function)), [created[0], operands[operand]], sources: node.sources)
+        }
+      }
+      for (old, new) in zip(node.results, created) { map[old] = new }
+    }
+    for (value, name) in zip(outputs, outputNames) {
+      if let mapped = map[value] { result.addOutput(mapped, name: name) }
+    }
+    return result
+  }
+
   /// The graph with f32, f16 and bf16 replaced by f64, in nested graphs too.
   func widened() throws -> Graph {
     var result = Graph(name: name)

@@ -270,7 +270,8 @@ extension GraphGenerator {
     case 2, 3: recurrent()
     case 4: linearAttention()
     case 5: numbers()
-    default: quantize()
+    case 6: quantize()
+    default: if isPortable || random.chance(50) { quantize() } else { rare() }
     }
   }
 

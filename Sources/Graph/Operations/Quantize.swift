@@ -1,8 +1,9 @@
 import Foundation
 import SwageTensor
 
-/// round(x / scale) + zero point, saturated to the result type. Operands: x, scale, zero point (optional); scale and
-/// zero point are scalars, or vectors along `axis`, or blocked along it with `blockSize` elements to each scale.
+/// round(x / scale) + zero point, saturated to the result type where that is an integer or has 8 bits or less. Operands:
+/// x, scale, zero point (optional); scale and zero point are scalars, or vectors along `axis`, or blocked along it with
+/// `blockSize` elements to each scale.
 public struct QuantizeLinear: OpDefinition {
   public static let mnemonic = "quantize_linear"
   public var axis: Int
@@ -24,6 +25,9 @@ public struct QuantizeLinear: OpDefinition {
     to = try attributes.elementType("to")
   }
   public var numericClass: NumericClass { .exact }
+
+  /// The largest magnitude of a result; nil where storing it saturates by itself, or nothing does.
+  public var largest: Double? { to == .f8e5m2 ? 57344 : nil }
 
   public func resultTypes(_ context: inout TypeContext) throws -> [TensorType] {
     let type = try QuantizationShape.check(&context, axis: axis, blockSize: blockSize)
@@ -49,7 +53,9 @@ public struct QuantizeLinear: OpDefinition {
             ? values[index] / scale[picks[index]]
             : Double(Float(values[index]) / Float(scale[picks[index]]))
           let rounded = isInteger ? ratio.rounded(.toNearestOrEven) : ratio
-          return rounded + (zero?[picks[index]] ?? 0)
+          let sum = zero.map { rounded + $0[picks[index]] } ?? rounded
+          guard let largest, !sum.isNaN else { return sum }
+          return min(max(sum, -largest), largest)
         })
     ]
   }
@@ -105,7 +111,10 @@ enum QuantizationShape {
     let scale = try context.type(1)
     try context.require(scale.elementType.isFloat, "the scale is \(scale)")
     try context.require(blockSize >= 0, "a block of \(blockSize) elements")
-    if let zero = context.optional(2) { try context.require(zero.shape == scale.shape, "\(zero) beside \(scale)") }
+    if let zero = context.optional(2) {
+      try context.require(zero.rank == scale.rank, "\(zero) beside \(scale)")
+      for (a, b) in zip(zero.shape, scale.shape) { try context.requireEqual(a, b, "\(zero) beside \(scale)") }
+    }
     if scale.rank == 0 || scale.elementCount == 1 { return type }
     try context.require(axis >= 0 && axis < type.rank, "axis \(axis) of \(type)")
     if blockSize > 0 {

@@ -32,7 +32,7 @@ public struct Select: OpDefinition {
 }
 
 /// Converts to another element type. Integers keep their low bits; floats become integers as `integer(_:_:)` has it.
-/// 8-bit floats saturate.
+/// 8-bit floats without infinities saturate.
 public struct Cast: OpDefinition {
   public static let mnemonic = "cast"
   public var to: ElementType

@@ -63,10 +63,9 @@ struct StandardForm {
     case .binary(let op): return types[0].flatMap { binary(op.function, $0.elementType) }
     case .select: return StandardForm("Where", all)
     case .cast(let op):
-      // The core operation does not saturate.
+      // The core operation saturates only where the type has no infinities.
       return StandardForm(
-        "Cast", all,
-        [("to", .int(Int(op.to.rawValue)))] + (op.to.isFloat && op.to.bitWidth <= 8 ? [("saturate", .int(0))] : []))
+        "Cast", all, [("to", .int(Int(op.to.rawValue)))] + (op.to == .f8e5m2 ? [("saturate", .int(0))] : []))
     case .bitcast(let op): return StandardForm("BitCast", all, [("to", .int(Int(op.to.rawValue)))])
     case .reshape(let op): return types[0].flatMap { reshape(op, $0) }
     case .transpose(let op): return StandardForm("Transpose", all, [("perm", .ints(op.permutation))])

@@ -12,9 +12,11 @@ import SwageGraph
 /// Legal when
 /// 1. every element of the exponent is that number;
 /// 2. the base has the type of the result;
-/// 3. the element type is a float, or the exponent is 2.
+/// 3. the element type is a float, or the exponent is 2;
+/// 4. for roots, no element of the base has a minus sign: the square root of minus infinity is NaN and that of -0 is -0,
+///    where `pow` gives infinity and 0.
 ///
-/// Leaves alone: other exponents. `sqrt` of minus infinity is NaN where `pow` gives infinity.
+/// Leaves alone: other exponents.
 public let powerToFunction = RewriteRule(name: "power-to-function") { node, graph in
   guard case .binary(let op) = node.op, op.function == .pow, let base = node.operands[0],
     let exponent = graph.scalar(node.operands[1]), graph.type(of: base) == graph.type(of: node.results[0])
@@ -28,5 +30,6 @@ public let powerToFunction = RewriteRule(name: "power-to-function") { node, grap
   default: return nil
   }
   guard function == .square || graph.type(of: base).elementType.isFloat else { return nil }
+  guard abs(exponent) != 0.5 || graph.hasNoMinus(base) else { return nil }
   return try Patch.swap(node, for: .unary(Unary(function)), [base], in: graph)
 }

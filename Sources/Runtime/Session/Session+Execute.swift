@@ -109,6 +109,12 @@ extension Session {
     guard let tensor = Tensor(value.elementType, value.shape.map { sizeValues[$0] }, storage: storage) else {
       throw valueFault(id, value.name)
     }
+    // Where several elements share a byte, bits behind the last one are zero.
+    let used = tensor.elementType.bitWidth < 8 ? tensor.count * tensor.elementType.bitWidth % 8 : 0
+    if used > 0 {
+      let last = storage.base.assumingMemoryBound(to: UInt8.self) + (tensor.byteCount - 1)
+      last.pointee &= (1 << UInt8(used)) - 1
+    }
     return tensor
   }
 

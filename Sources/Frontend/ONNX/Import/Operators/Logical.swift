@@ -26,7 +26,8 @@ enum LogicalOperators {
     return [try cast(call, try call.input(0), to: type)]
   }
 
-  private static func cast(_ call: Call, _ x: ImportedValue, to type: ElementType) throws -> ImportedValue {
+  /// `x` as `type`, with the attributes `saturate` and `round_mode` of the node.
+  static func cast(_ call: Call, _ x: ImportedValue, to type: ElementType) throws -> ImportedValue {
     let saturates = try call.flag("saturate", default: true)
     let rounding = try call.string("round_mode", default: "up")
     let largest: Double

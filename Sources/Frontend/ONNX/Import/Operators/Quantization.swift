@@ -32,11 +32,13 @@ enum QuantizationOperators {
       try call.input(0), try single(call, call.input(1)), try call.optional(2).map { try single(call, $0) }
     )
     let type = try zero?.type.elementType ?? call.elementType("output_dtype").flatMap { $0 } ?? .u8
-    guard try call.flag("saturate", default: true) else { throw call.unsupported("saturate=0") }
+    // Without saturation the quotient, in full, becomes a float of 8 bits as a cast makes it.
+    let saturates = try call.flag("saturate", default: true) || !type.isFloat || type.bitWidth != 8
     let op = QuantizeLinear(
-      axis: try axis(call, x, scale), blockSize: try call.int("block_size", default: 0), to: type)
+      axis: try axis(call, x, scale), blockSize: try call.int("block_size", default: 0), to: saturates ? type : .f32)
     let wide = try call.cast(x, to: x.type.elementType.isFloat ? x.type.elementType : .f32)
-    return [try call.emit(.quantizeLinear(op), [wide, scale, zero])]
+    let y = try call.emit(.quantizeLinear(op), [wide, scale, zero])
+    return [saturates ? y : try LogicalOperators.cast(call, y, to: type)]
   }
 
   static func dequantize(_ call: Call) throws -> [ImportedValue?] {
