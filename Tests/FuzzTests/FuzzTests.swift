@@ -79,7 +79,8 @@ struct Regression: CustomTestStringConvertible {
     "bind_symbols", "gather", "gather_elements", "gather_nd", "scatter_elements", "scatter_nd", "nonzero", "reduce",
     "arg_reduce", "cumulative", "top_k", "softmax", "layer_norm", "group_norm", "matmul", "convolution", "pool",
     "resize", "recurrent", "attention", "quantize_linear", "dequantize_linear", "if", "loop",
-    "bitcast", "random", "linear_attention",
+    "bitcast", "random", "linear_attention", "determinant", "slice_order", "non_max_suppression", "tree_ensemble",
+    "pairwise_coupling",
   ]
 }
 

@@ -109,7 +109,8 @@ struct AttentionKernels {
     compute = q.elementType.computeType
     columns = ProductTile.columns(compute)
     sumWidth = (width + columns - 1) / columns * columns
-    block = min(queries.constant ?? Self.largestBlock, head <= 256 && width <= 256 ? Self.largestBlock : 24)
+    block = max(
+      1, min(queries.constant ?? Self.largestBlock, head <= 256 && width <= 256 ? Self.largestBlock : 24))
     let k = KernelBuilder("attention_\(q.elementType.name)")
     self.q = k.input(q.elementType)
     keys = k.input(panels)

@@ -231,6 +231,7 @@ struct GraphGenerator {
         }
         let operands = node.operands.map { $0.flatMap { runs[index].values[$0] } }
         try checkMagnitudes(of: op, operands)
+        try checkDefined(op, operands)
         let tensors = try Evaluator.evaluate(node, in: graph, operands, &runs[index].context)
         for (result, tensor) in zip(results, tensors) {
           guard tensor.count <= Self.maximumCount else { throw TypeFault("too large") }
@@ -258,6 +259,21 @@ struct GraphGenerator {
       for value in operand.doubles {
         if value.isFinite, value != 0, abs(value) > 1e15 || abs(value) < 1e-15 { throw TypeFault("squares overflow") }
       }
+    }
+  }
+
+  /// What is defined nowhere: whether weights that are no numbers count beside padding, and in ONNX, what the mean or an
+  /// extremum of nothing is.
+  private func checkDefined(_ op: Op, _ operands: [Tensor?]) throws {
+    switch op {
+    case .convolution:
+      guard operands.count > 1, operands[1]?.doubles.allSatisfy(\.isFinite) != false else {
+        throw TypeFault("weights that are no numbers")
+      }
+    case .reduce(let op):
+      guard isPortable, let x = operands[0] else { return }
+      guard !op.axes.contains(where: { x.shape[$0] == 0 }) else { throw TypeFault("reduces nothing") }
+    default: break
     }
   }
 

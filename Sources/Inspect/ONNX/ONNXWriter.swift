@@ -4,8 +4,9 @@ import SwageTensor
 
 /// A graph as an ONNX file, for Netron and for checks against other runtimes.
 ///
-/// A node that one operator of ONNX (opset 21) equals goes out as that operator; every other node goes out in the domain
-/// `swage`, opset 1, under the name of its core operation with its attributes, nested graphs as graph attributes.
+/// A node that one operator of ONNX equals (opset 21, or 26 where one needs that) goes out as that operator; every other
+/// node goes out in the domain `swage`, opset 1, under the name of its core operation with its attributes, nested graphs
+/// as graph attributes.
 /// Conditionals and loops are ONNX's own. Constants become initialisers. Sizes that depend on symbols become
 /// `dim_param` with their expression. The documentation string of a node tells its sources, its metadata
 /// (`swage.target`) the target.
@@ -16,6 +17,7 @@ public struct ONNXWriter {
   private var taken: Set<String> = []
   private var takenNodes: Set<String> = []
   private var usesSwage = false
+  private var opset = Self.opset
   private var usesNewTypes = false
 
   /// The encoded `ModelProto`.
@@ -37,12 +39,12 @@ public struct ONNXWriter {
 
   private mutating func bytes(_ graph: Graph) throws -> [UInt8] {
     let proto = emit(graph, outer: [:], isModel: true)
-    var imports = [opsetImport("", Self.opset)]
+    var imports = [opsetImport("", opset)]
     if usesSwage { imports.append(opsetImport("swage", 1)) }
     let model: UnsafeMutablePointer<Onnx__ModelProto> = arena.message(onnx__model_proto__init) {
       $0.has_ir_version = 1
       // Version 10 belongs to opset 21; two-bit and block-scaled types came later.
-      $0.ir_version = usesNewTypes ? 13 : 10
+      $0.ir_version = usesNewTypes || opset > Self.opset ? 13 : 10
       $0.has_producer_name = 1
       $0.producer_name = arena.data("swage")
       $0.graph = proto
@@ -194,6 +196,7 @@ public struct ONNXWriter {
         emitCore(node, operands, outputs, &parts)
         return
       }
+      opset = max(opset, form.opset)
       var inputs: [String] = []
       for operand in form.operands {
         switch operand {

@@ -11,7 +11,7 @@ enum ExportedAttribute {
   case strings([String])
 }
 
-/// A node as one operator of ONNX, opset 21.
+/// A node as one operator of ONNX.
 struct StandardForm {
   enum Operand {
     /// An operand of the node, by index.
@@ -22,6 +22,8 @@ struct StandardForm {
   }
 
   var op: String
+  /// The first opset that has the operator, where that is above `ONNXWriter.opset`.
+  var opset: Int64 { op == "BitCast" || op == "CumProd" ? 26 : ONNXWriter.opset }
   var operands: [Operand]
   var attributes: [(name: String, value: ExportedAttribute)] = []
 
