@@ -99,7 +99,7 @@ struct ResizeKernels {
       let most = f64(k.size(input[axis]) - 1)
       let inside = k.let("inside", at.maximum(.f64(0)).minimum(most))
       let low = k.let("low", inside.cast(.i64))
-      let part = k.let("part", inside - f64(low))
+      let part = k.let("part", .choose(inside.equal(most), .f64(0.5), inside - f64(low)))
       return [
         Tap(index: low, weight: k.let("near", (.f64(1) - part).cast(compute))),
         Tap(index: k.let("high", clamped(low + 1, axis)), weight: k.let("far", part.cast(compute))),

@@ -265,13 +265,13 @@ extension GraphGenerator {
   // MARK: - The rest
 
   mutating func other() {
-    switch random.below(8) {
+    switch random.below(9) {
     case 0, 1: resize()
     case 2, 3: recurrent()
     case 4: linearAttention()
     case 5: numbers()
     case 6: quantize()
-    default: if isPortable || random.chance(50) { quantize() } else { rare() }
+    default: if isPortable { quantize() } else { rare() }
     }
   }
 

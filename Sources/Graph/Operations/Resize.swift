@@ -160,7 +160,8 @@ public struct Resize: OpDefinition {
     if mode == .linear {
       let clamped = min(max(position, 0), Double(input - 1))
       let low = Int(clamped)
-      let part = clamped - Double(low)
+      // At the end both neighbours are the last element: a part of nothing would make NaN of an infinity.
+      let part = low == input - 1 ? 0.5 : clamped - Double(low)
       return [(low, 1 - part), (min(low + 1, input - 1), part)]
     }
     let a = cubicCoefficient
