@@ -190,6 +190,7 @@ enum NodeRecipe {
     guard let x = node.type(0, in: graph) else { return .refused("operands are missing") }
     if let recipe = WinogradKernels.make(op, node, in: graph, threads: threads) { return .recipe(recipe) }
     if let recipe = PanelMatMulKernels.make(op, node, in: graph, threads: threads) { return .recipe(recipe) }
+    if let recipe = PanelConvolutionKernels.make(op, node, in: graph, threads: threads) { return .recipe(recipe) }
     if let recipe = ScatteredConvolution.make(op, node, in: graph) { return .recipe(recipe) }
     if LibraryRecipe.takes(x.elementType), let recipe = LibraryRecipe.make(op, node, in: graph) {
       return .recipe(recipe)

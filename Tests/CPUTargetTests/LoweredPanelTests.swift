@@ -41,6 +41,44 @@ import Testing
     try cases.check()
   }
 
+  /// One and two axes, strides, dilations, filters that hang over both ends, negative pads.
+  @Test func panelConvolutions() throws {
+    var random = SeededNumbers(64)
+    let cases = LoweredCases()
+    struct Setting {
+      var c: Int, m: Int, size: [Int], kernel: [Int], strides: [Int], dilations: [Int], begin: [Int], end: [Int]
+    }
+    let settings = [
+      Setting(
+        c: 3, m: 24, size: [30, 101], kernel: [3, 3], strides: [2, 2], dilations: [1, 1], begin: [1, 1], end: [1, 1]),
+      Setting(
+        c: 5, m: 16, size: [9, 8], kernel: [5, 4], strides: [1, 3], dilations: [2, 1], begin: [4, 0], end: [4, 3]),
+      Setting(c: 7, m: 70, size: [120], kernel: [7], strides: [1], dilations: [3], begin: [9], end: [9]),
+      Setting(c: 33, m: 40, size: [55], kernel: [4], strides: [2], dilations: [1], begin: [0], end: [2]),
+      Setting(
+        c: 4, m: 17, size: [6, 5], kernel: [1, 1], strides: [2, 2], dilations: [1, 1], begin: [0, 0], end: [0, 0]),
+      Setting(
+        c: 8, m: 12, size: [4, 3], kernel: [3, 7], strides: [1, 1], dilations: [1, 1], begin: [1, 6], end: [1, 6]),
+      Setting(
+        c: 8, m: 16, size: [12, 12], kernel: [3, 3], strides: [1, 1], dilations: [1, 1], begin: [-1, 1], end: [1, -2]),
+    ]
+    for setting in settings {
+      let x = random.tensor(.f32, [2] + setting.size + [setting.c], scale: 1)
+      let w = random.tensor(.f32, [setting.m, setting.c] + setting.kernel, scale: 1)
+      let bias = random.tensor(.f32, [setting.m], scale: 1)
+      for epilogue in [Epilogue(), Epilogue([.binary(.add, operand: 2), .unary(Unary(.relu))])] {
+        let op = Convolution(
+          strides: setting.strides, dilations: setting.dilations, padsBegin: setting.begin.map { Dim($0) },
+          padsEnd: setting.end.map { Dim($0) }, layout: .channelsLast, epilogue: epilogue)
+        let extra: [LoweredCases.Operand] = epilogue.steps.isEmpty ? [] : [.constant(bias)]
+        try cases.single("conv panels", .convolution(op), [.input(x), .constant(w)] + extra)
+        let names = [Dim.symbol("n")] + setting.size.indices.map { .symbol("d\($0)") } + [Dim(setting.c)]
+        try cases.single("conv panels symbolic", .convolution(op), [.symbolic(x, names), .constant(w)] + extra)
+      }
+    }
+    try cases.check()
+  }
+
   @Test func panelProducts() throws {
     var random = SeededNumbers(62)
     let cases = LoweredCases()
