@@ -34,7 +34,7 @@ public struct CPUTarget: Target {
 /// A roofline of one core, coarse on purpose: it decides between targets, not between kernels. The numbers are of the
 /// order that AVX-512 and AVX2 servers of 2018 to 2025 reach in swage's own kernels.
 enum CPUCost {
-  /// Products in the library, f32; bf16 counts double.
+  /// Products in registers, f32; bf16 counts double.
   static let productFlops = 6e10
   /// Generated loops.
   static let kernelFlops = 8e9
@@ -44,15 +44,15 @@ enum CPUCost {
   static let launch = 1500.0
 
   static func estimate(_ recipe: Recipe, _ node: Node, in graph: Graph, threads: Int) -> Cost {
-    var callsLibrary = false
-    for step in recipe.steps {
+    let hasProducts = recipe.steps.contains { step in
       switch step.action {
-      case .convolution, .matmul: callsLibrary = true
-      case .kernel, .bindSymbols: break
+      case .convolution, .matmul: true
+      case .kernel(let function): function.body.contains(where: \.containsProduct)
+      case .bindSymbols: false
       }
     }
     let isHalf = node.type(0, in: graph)?.elementType == .bf16
-    let flops = (callsLibrary ? productFlops * (isHalf ? 2 : 1) : kernelFlops) * Double(threads)
+    let flops = (hasProducts ? productFlops * (isHalf ? 2 : 1) : kernelFlops) * Double(threads)
     return Cost(
       flops: graph.flops(of: node), bytes: graph.bytes(of: node), flopsPerSecond: flops,
       bytesPerSecond: bytes * Double(threads), launch: launch * Double(recipe.steps.count))

@@ -24,6 +24,16 @@ public indirect enum Statement: Hashable, Sendable {
   /// A product of matrices that are small in one direction.
   case product(Product)
 
+  /// Whether a product stands here or further in.
+  public var containsProduct: Bool {
+    switch self {
+    case .product: true
+    case .loop(let loop): loop.body.contains(where: \.containsProduct)
+    case .branch(_, let then, let otherwise): (then + otherwise).contains(where: \.containsProduct)
+    default: false
+    }
+  }
+
   /// Rows and columns of `transpose`.
   public static let transposeTile = 16
 
