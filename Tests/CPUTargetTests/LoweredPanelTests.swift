@@ -62,7 +62,9 @@ import Testing
       Setting(
         c: 8, m: 16, size: [12, 12], kernel: [3, 3], strides: [1, 1], dilations: [1, 1], begin: [-1, 1], end: [1, -2]),
     ]
-    for setting in settings {
+    let short = Setting(
+      c: 6, m: 18, size: [11, 5], kernel: [3, 3], strides: [1, 1], dilations: [2, 1], begin: [2, 1], end: [2, 1])
+    for setting in settings + [short] {
       let x = random.tensor(.f32, [2] + setting.size + [setting.c], scale: 1)
       let w = random.tensor(.f32, [setting.m, setting.c] + setting.kernel, scale: 1)
       let bias = random.tensor(.f32, [setting.m], scale: 1)

@@ -95,11 +95,16 @@ struct StepTimer: StepHook {
 }
 
 extension Session {
-  /// Runs what is bound `warmup` times, then `runs` times with the time of each step taken.
-  public func profile(warmup: Int = 3, runs: Int = 10) throws -> Profile {
-    for _ in 0..<max(warmup, 0) { try execute() }
+  /// Runs what is bound `warmup` times, then `runs` times with the time of each step taken. Neither goes on for longer than
+  /// `seconds`, but for one run that is timed.
+  public func profile(warmup: Int = 3, runs: Int = 10, seconds: Double = 2) throws -> Profile {
+    func repeated(_ count: Int, _ run: () throws -> Void) rethrows {
+      let start = swage_now_ns()
+      for _ in 0..<count where Double(swage_now_ns() &- start) < seconds * 1e9 { try run() }
+    }
+    try repeated(max(warmup, 0)) { try execute() }
     let recorder = ProfileRecorder(self)
-    for _ in 0..<max(runs, 1) { try recorder.execute() }
+    try repeated(max(runs, 1)) { try recorder.execute() }
     return recorder.profile()
   }
 
