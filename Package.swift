@@ -19,6 +19,7 @@ let package = Package(
     .target(
       name: "CONNX", dependencies: ["CProtobufC"], path: "Sources/C/CONNX", exclude: ["onnx.proto", "generate.sh"]),
     .target(name: "CFile", path: "Sources/C/CFile"),
+    .target(name: "CThreadPolicy", path: "Sources/C/CThreadPolicy"),
     .target(
       name: "CPlan", dependencies: ["CProtobufC"], path: "Sources/C/CPlan", exclude: ["plan.proto", "generate.sh"]),
     .target(
@@ -70,7 +71,8 @@ let package = Package(
     .executableTarget(
       name: "swage-cli",
       dependencies: [
-        "Swage", "SwageFuzz", "SwagePlan", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Swage", "SwageFuzz", "SwagePlan", "CThreadPolicy",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/swage-cli"),
 
