@@ -4,7 +4,7 @@ BUILD := .build/release
 SWAGE := $(BUILD)/swage
 export SWIFT_BACKTRACE = enable=no
 
-.PHONY: help setup build run run-digits test unit lint differential malformed errors parity control objects ml single numerics contrib models fuzz fuzz-quick conformance operators peers bench bench-quick bench-diffusion clean
+.PHONY: help setup build run run-digits test unit lint differential malformed errors parity control objects ml single numerics contrib models fuzz fuzz-quick fuzz-onnxruntime conformance operators peers bench bench-quick bench-diffusion clean
 
 help: ## lists the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -21,7 +21,7 @@ run: build ## compiles the shipped emoji checkpoint, makes a picture from a prom
 run-digits: build ## compiles the shipped digit classifier, shows what each pass did, runs it on a real scan
 	@scripts/run-digits.sh $(SWAGE)
 
-test: build lint unit differential malformed errors parity control objects ml conformance ## sets up what the tests need and runs them all
+test: build lint unit differential malformed errors parity control objects ml conformance fuzz-quick fuzz-onnxruntime ## sets up what the tests need and runs them all
 
 unit: setup ## unit, golden and differential tests in Swift
 	swift build -c release --build-tests
@@ -76,6 +76,9 @@ models: build venv ## public models of PyPI packages against onnxruntime; writes
 
 fuzz-quick: build ## 2,000 random graphs
 	$(SWAGE) fuzz --seed 1 --count 2000
+
+fuzz-onnxruntime: build venv ## 200 random graphs against onnxruntime
+	.venv/bin/python Tests/Python/fuzz_onnxruntime.py --swage $(SWAGE) --count 200
 
 fuzz: build ## 100,000 random graphs through every oracle (hours)
 	$(SWAGE) fuzz --seed 1 --count 100000 --limit 1000
