@@ -238,10 +238,3 @@ struct AttentionKernels {
     }
   }
 }
-
-extension Expression {
-  /// Of numbers that are not negative.
-  fileprivate func ceilDivided(by divisor: Int) -> Expression {
-    (self + .i64(divisor - 1)).divided(by: .i64(divisor))
-  }
-}

@@ -5,16 +5,19 @@ import SwageTensor
 /// Convolutions of f32 over one or two axes as sums of products, one for each line of the filters: along a line of the
 /// picture, channels last, a filter's line is one run of elements.
 ///
-/// A unit is a stretch of results along the last axis, or several short lines of them, for a number of filters. What it
-/// reads is copied once, with zeros for what lies outside the picture. Several lines are one product, in which the
-/// positions that hang over from one line to the next are computed too, and dropped.
+/// A piece of work is a stretch of results along the last axis, or several short lines of them, for `chunk` filters. What
+/// it reads is copied once, with zeros for what lies outside the picture. Several lines are one product, in which the
+/// positions that hang over from one line to the next are computed too, and dropped. Pieces that follow each other share
+/// inputs, or, where there are many filters, those.
 struct PanelConvolutionKernels {
   /// Filters that are computed and finished together, at most.
   private static let chunk = 64
-  /// Results of a unit along the last axis, at most.
+  /// Results of a piece along the last axis, at most.
   private static let longest = 48
-  /// Elements that a unit reads, at most: they stay in the second-level cache.
+  /// Elements that a piece reads, at most: they stay in the second-level cache.
   private static let patchFloats = 96 << 10
+  /// Bytes of filters that may be read once for each stretch.
+  private static let largestNear = 4 << 20
 
   private let op: Convolution
   private let x: TensorType
@@ -25,10 +28,8 @@ struct PanelConvolutionKernels {
   private let (lineStride, stride): (Int, Int)
   private let (lineDilation, dilation): (Int, Int)
   private let columns = ProductTile.columns(.f32)
-  /// Results of a unit along the last axis.
-  private var segment = 1
-  /// Lines of results of a unit.
-  private var height = 1
+  /// Results of a piece along the last axis, at most.
+  private var longest = 1
 
   static func make(_ op: Convolution, _ node: Node, in graph: Graph, threads: Int) -> Recipe? {
     guard op.layout == .channelsLast, op.groups == 1, !op.isTransposed, let x = node.type(0, in: graph),
@@ -53,69 +54,60 @@ struct PanelConvolutionKernels {
       let reach = Checked.product([taps - 1, dilation]), let perLine = Checked.product([lines, channels]),
       perLine * (reach + 1) <= Self.patchFloats
     else { return nil }
-    let longest = min(Self.longest, (Self.patchFloats / perLine - reach - 1) / stride + 1)
-    guard let length = result.shape[result.rank - 2].constant else {
-      guard longest >= 12 else { return nil }
-      segment = longest
-      return
-    }
-    let count = max(1, (length + longest - 1) / longest)
-    segment = max(1, min(longest, (length + count - 1) / count))
-    guard segment >= min(12, length) else { return nil }
-    // Short lines go together.
-    guard count == 1, stride == 1, lineStride == 1, !isFlat, let all = result.shape[1].constant else { return }
-    let width = segment + reach
-    let overhang = (lines - 1) * lineDilation
-    while height < all, height * width + segment <= Self.longest,
-      (height + 1 + overhang) * width * channels <= Self.patchFloats
-    { height += 1 }
+    longest = min(Self.longest, (Self.patchFloats / perLine - reach - 1) / stride + 1)
+    guard longest >= min(12, result.shape[result.rank - 2].constant ?? 12) else { return nil }
   }
 
-  /// Positions of a line of the copied inputs.
-  private var patchWidth: Int { (segment - 1) * stride + (taps - 1) * dilation + 1 }
-  /// Lines of the copied inputs; of a single line of results only those that a filter meets.
-  private var patchLines: Int { height > 1 ? height + (lines - 1) * lineDilation : lines }
-  /// From one line of a filter to the next, among the copied ones.
-  private var patchStep: Int { height > 1 ? lineDilation : 1 }
+  private var reach: Int { (taps - 1) * dilation }
+  /// Whether short lines go together: one distance from result to result takes their inputs as one line.
+  private var joinsLines: Bool { x.rank == 4 && stride == 1 && lineStride == 1 && lineDilation == 1 }
 
   private func recipe(_ w: Tensor, _ node: Node, in graph: Graph, threads: Int) -> Recipe? {
     let panelCount = (filters + columns - 1) / columns
     guard let panels = panels(w, panelCount) else { return nil }
-    let length = result.shape[result.rank - 2]
     let width = min(Self.chunk, panelCount * columns)
     let perChunk = width / columns
     let chunks = (panelCount + perChunk - 1) / perChunk
-    let segments = length.ceilDivided(by: Dim(segment))
-    // Batch, blocks of lines where there are two axes, segments.
-    var outer = Array(result.shape.dropLast(2)) + [segments]
-    if outer.count == 3 { outer[1] = outer[1].ceilDivided(by: Dim(height)) }
-    let stretches = outer.reduce(1, *)
-    let unitChunks = stretches.constant.map { max(1, min(chunks, $0 * chunks / (8 * threads))) } ?? chunks
-    let shares = (chunks + unitChunks - 1) / unitChunks
+    let isFlat = x.rank == 3
+    let depth = taps * channels
 
     let k = KernelBuilder("conv_panels_f32")
     let source = k.input(.f32)
     let filter = k.input(.f32)
     let rest = KernelEpilogue(op.epilogue, node, in: graph, result: result.shape, element: .f32, k)
     let y = k.output(.f32, mayAlias: rest.sameShape.map(\.buffer))
-    let depth = taps * channels
-    k.split(stretches * Dim(shares), work: Dim(height * segment * width * unitChunks * lines * depth))
 
-    let place = k.unravel(k.unit, [Dim(shares)] + outer)
-    let (batch, segmentIndex) = (place[1], place[place.count - 1])
-    let isFlat = outer.count == 2
-    let firstLine = isFlat ? 0 : k.let("first_line", place[2] * .i64(height))
-    let first = k.let("first", segmentIndex * .i64(segment))
-    let count = k.let("count", (k.size(length) - first).minimum(.i64(segment)))
-    let valid = isFlat ? 1 : k.let("valid", (k.size(result.shape[1]) - firstLine).minimum(.i64(height)))
-    let rows = k.let("rows", (valid - 1) * .i64(patchWidth) + count)
-    let patch = k.array("patch", .f32, count: patchLines * patchWidth * channels)
-    copyInput(k, source, to: patch, batch, line: firstLine, first)
-    let start = k.let("start", place[0] * .i64(unitChunks * perChunk))
-    let end = k.let("end_panel", (start + .i64(unitChunks * perChunk)).minimum(.i64(panelCount)))
-    k.loop("panel", from: start, to: end, step: perChunk) { panel in
-      let sums = k.array("sums", .f32, count: ((height - 1) * patchWidth + segment) * width)
-      let own = k.let("own", (end - panel).minimum(.i64(perChunk)))
+    let length = k.size(result.shape[result.rank - 2])
+    let allLines = isFlat ? 1 : k.size(result.shape[1])
+    let segment = k.blockSize("segment", length, largest: longest, step: 1)
+    let segments = k.let("segments", length.ceilDivided(by: segment))
+    let patchWidth = k.let("patch_width", (segment - 1) * .i64(stride) + .i64(reach + 1))
+    let height = joinsLines ? lineCount(k, length, allLines, segments, patchWidth) : 1
+    let lineBlocks = k.let("line_blocks", allLines.ceilDivided(by: height))
+    let stretches = k.let("stretches", k.size(result.shape[0]) * lineBlocks * segments)
+    let current = k.variable("current", .i64(-1))
+    let patch = k.array("patch", .f32, count: Self.patchFloats)
+    let sums = k.array("sums", .f32, count: Self.longest * width)
+    let sharesFilters = panels.byteCount > Self.largestNear
+    let work = result.shape.reduce(1, *) * Dim(lines * depth)
+    k.share(stretches * .i64(chunks), units: threads * 4, work: work) { item in
+      let outer = sharesFilters ? stretches : .i64(chunks)
+      let (high, low) = (k.let("high", item.divided(by: outer)), k.let("low", item.remainder(by: outer)))
+      let stretch = sharesFilters ? low : high
+      let panel = k.let("panel", (sharesFilters ? high : low) * .i64(perChunk))
+      let first = k.let("first", stretch.remainder(by: segments) * segment)
+      let count = k.let("count", (length - first).minimum(segment))
+      let place_ = k.let("outer", stretch.divided(by: segments))
+      let batch = k.let("batch", place_.divided(by: lineBlocks))
+      let firstLine = k.let("first_line", place_.remainder(by: lineBlocks) * height)
+      let valid = k.let("valid", (allLines - firstLine).minimum(height))
+      let rows = k.let("rows", (valid - 1) * patchWidth + count)
+      k.if(stretch.notEqual(current.value)) {
+        copyInput(
+          k, source, to: patch, patchWidth, lines: valid + .i64(lines - 1), batch, firstLine, first)
+        k.assign(current, stretch)
+      }
+      let own = k.let("own", (Expression.i64(panelCount) - panel).minimum(.i64(perChunk)))
       k.loop("p", to: own) { p in
         let weights = k.let("weights", (panel + p) * .i64(lines * depth * columns))
         // A line of a filter is one run, unless its taps lie apart.
@@ -124,7 +116,7 @@ struct PanelConvolutionKernels {
           k.product(
             .init(
               to: .array(sums, p * .i64(columns)), stride: .i64(width),
-              left: .array(patch, .i64((line * patchStep * patchWidth + run * dilation) * channels)),
+              left: .array(patch, (patchWidth * .i64(line) + .i64(run * dilation)) * .i64(channels)),
               stride: .i64(stride * channels),
               panel: .buffer(filter, weights + .i64(index * (depth / runs) * columns)), stride: .i64(columns),
               rows: rows, depth: .i64(depth / runs), columns: columns, accumulates: index > 0))
@@ -133,11 +125,11 @@ struct PanelConvolutionKernels {
       let column = k.let("column", panel * .i64(columns))
       let lanes = k.let("lanes", (Expression.i64(filters) - column).minimum(own * .i64(columns)))
       k.loop("line", to: valid) { line in
-        let own = isFlat ? [batch] : [batch, firstLine + line]
-        let row = k.let("row", offset(own, k.broadcastStrides(result.shape, to: result.shape)))
+        let place = isFlat ? [batch] : [batch, firstLine + line]
+        let row = k.let("row", offset(place, k.broadcastStrides(result.shape, to: result.shape)))
         k.loop("i", to: count) { i in
-          let finish = rest.line(own + [first + i], from: column, k)
-          let from = k.let("from", (line * .i64(patchWidth) + i) * .i64(width))
+          let finish = rest.line(place + [first + i], from: column, k)
+          let from = k.let("from", (line * patchWidth + i) * .i64(width))
           let target = k.let("target", row + (first + i) * .i64(filters) + column)
           k.loop("lane", to: lanes, .vector) { lane in
             k.store(y, target + lane, finish(k.load(sums, from + lane), lane))
@@ -158,36 +150,46 @@ struct PanelConvolutionKernels {
     return recipe
   }
 
-  /// Copies `[line][position][channel]`.
+  /// Lines of results of a piece: as many as fit `longest` positions and the copied inputs.
+  private func lineCount(
+    _ k: KernelBuilder, _ length: Expression, _ allLines: Expression, _ segments: Expression, _ patchWidth: Expression
+  ) -> Expression {
+    let byPositions = (Expression.i64(Self.longest) - length.minimum(.i64(Self.longest))).divided(by: patchWidth) + 1
+    let byInputs = Expression.i64(Self.patchFloats / channels).divided(by: patchWidth) - .i64(lines - 1)
+    let several = byPositions.minimum(byInputs).minimum(allLines).maximum(1)
+    if let segments = segments.literal { return segments == 1 ? k.let("height", several) : 1 }
+    return k.let("height", .choose(segments.equal(1), several, 1))
+  }
+
+  /// Copies `[line][position][channel]`: the lines that filters meet.
   private func copyInput(
-    _ k: KernelBuilder, _ source: KernelBuffer, to patch: LocalArray, _ batch: Expression, line firstLine: Expression,
-    _ first: Expression
+    _ k: KernelBuilder, _ source: KernelBuffer, to patch: LocalArray, _ patchWidth: Expression, lines: Expression,
+    _ batch: Expression, _ firstLine: Expression, _ first: Expression
   ) {
     let isFlat = x.rank == 3
-    let step = height > 1 ? 1 : lineDilation
     let width = k.size(x.shape[x.rank - 2])
     let from = k.let("from", first * .i64(stride) - k.size(op.padsBegin[op.padsBegin.count - 1]))
-    let low = k.let("low", (Expression.i64(0) - from).maximum(0).minimum(.i64(patchWidth)))
-    let high = k.let("high", (width - from).maximum(low).minimum(.i64(patchWidth)))
+    let low = k.let("low", (Expression.i64(0) - from).maximum(0).minimum(patchWidth))
+    let high = k.let("high", (width - from).maximum(low).minimum(patchWidth))
     let size = Expression.i64(channels)
-    k.loop("line", to: .i64(patchLines)) { line in
-      let at = k.let("at", line * .i64(patchWidth * channels))
+    k.loop("line", to: lines) { line in
+      let at = k.let("at", line * patchWidth * size)
       func copy(_ start: Expression) {
         k.loop("i", to: low * size, .vector) { k.store(patch, at + $0, .f32(0)) }
         k.loop("i", from: low * size, to: high * size, .vector) { i in
           k.store(patch, at + i, k.load(source, start + i))
         }
-        k.loop("i", from: high * size, to: .i64(patchWidth * channels), .vector) { k.store(patch, at + $0, .f32(0)) }
+        k.loop("i", from: high * size, to: patchWidth * size, .vector) { k.store(patch, at + $0, .f32(0)) }
       }
       if isFlat {
         copy(k.let("source", (batch * width + from) * size))
       } else {
         let height = k.size(x.shape[1])
-        let y = k.let("y", firstLine * .i64(lineStride) + line * .i64(step) - k.size(op.padsBegin[0]))
+        let y = k.let("y", firstLine * .i64(lineStride) + line * .i64(lineDilation) - k.size(op.padsBegin[0]))
         k.if(y.greaterOrEqual(0).and(y.lessThan(height))) {
           copy(k.let("source", ((batch * height + y) * width + from) * size))
         } else: {
-          k.loop("i", to: .i64(patchWidth * channels), .vector) { k.store(patch, at + $0, .f32(0)) }
+          k.loop("i", to: patchWidth * size, .vector) { k.store(patch, at + $0, .f32(0)) }
         }
       }
     }

@@ -2,8 +2,9 @@ import SwageKernel
 import SwagePartition
 import SwageTensor
 
-/// Products of f32 with a constant matrix, which lies in the plan as panels. A unit is a block of rows, which stays in the
-/// second-level cache, and a number of columns, `chunk` of which are computed and finished at a time.
+/// Products of f32 with a constant matrix, which lies in the plan as panels. A piece of work is a block of rows, which stays
+/// in the second-level cache, and `chunk` columns. Pieces that follow each other share rows, or, where the matrix is large,
+/// columns.
 enum PanelMatMulKernels {
   /// Rows below which the library, which splits the columns further, is faster.
   static let fewestRows = 4
@@ -11,6 +12,8 @@ enum PanelMatMulKernels {
   private static let chunk = 64
   /// Elements of a block of rows, at most.
   private static let blockFloats = 1 << 16
+  /// Bytes of a matrix that may be read once for each block of rows.
+  private static let largestNear = 4 << 20
 
   static func make(_ op: MatMul, _ node: Node, in graph: Graph, threads: Int) -> Recipe? {
     guard !op.transposeA, let a = node.type(0, in: graph), let b = node.constant(1, in: graph), b.shape.count == 2,
@@ -48,31 +51,25 @@ enum PanelMatMulKernels {
     let width = min(chunk, panels.shape[0] * columns)
     let perChunk = width / columns
     let chunks = (panels.shape[0] + perChunk - 1) / perChunk
-    let largest = max(24, min(96, blockFloats / depth))
-    // Blocks of about the same size, in whole tiles.
-    let block =
-      rows.constant.map { rows in
-        let count = (rows + largest - 1) / largest
-        return min(rows, ((rows + count - 1) / count + 5) / 6 * 6)
-      } ?? largest / 12 * 12
-    let rowBlocks = rows.ceilDivided(by: Dim(block))
-    let unitChunks = rowBlocks.constant.map { max(1, min(chunks, $0 * chunks / (8 * threads))) } ?? min(chunks, 4)
+    let largest = max(24, min(96, blockFloats / depth / 6 * 6))
 
     let k = KernelBuilder("\(name)_panels_f32")
     let x = k.input(.f32)
     let w = k.input(.f32)
     let rest = KernelEpilogue(epilogue, node, in: graph, result: result.shape, element: .f32, k)
     let y = k.output(.f32, mayAlias: rest.sameShape.map(\.buffer))
-    k.split(rowBlocks * Dim((chunks + unitChunks - 1) / unitChunks), work: Dim(depth * width * unitChunks * block))
-
-    let (m, blocks) = (k.size(rows), k.size(rowBlocks))
-    let first = k.let("first", k.unit.remainder(by: blocks) * .i64(block))
-    let count = k.let("count", (m - first).minimum(.i64(block)))
-    let start = k.let("start", k.unit.divided(by: blocks) * .i64(unitChunks * perChunk))
-    let end = k.let("end_panel", (start + .i64(unitChunks * perChunk)).minimum(.i64(panels.shape[0])))
-    k.loop("panel", from: start, to: end, step: perChunk) { panel in
-      let sums = k.array("sums", .f32, count: block * width)
-      let own = k.let("own", (end - panel).minimum(.i64(perChunk)))
+    let m = k.size(rows)
+    let block = k.blockSize("block", m, largest: largest, step: 6)
+    let blocks = k.let("blocks", m.ceilDivided(by: block))
+    let sharesColumns = panels.byteCount > largestNear
+    k.share(blocks * .i64(chunks), units: threads * 4, work: rows * Dim(depth * filters)) { item in
+      let outer = sharesColumns ? blocks : .i64(chunks)
+      let (high, low) = (k.let("high", item.divided(by: outer)), k.let("low", item.remainder(by: outer)))
+      let first = k.let("first", (sharesColumns ? low : high) * block)
+      let panel = k.let("panel", (sharesColumns ? high : low) * .i64(perChunk))
+      let count = k.let("count", (m - first).minimum(block))
+      let sums = k.array("sums", .f32, count: largest * width)
+      let own = k.let("own", (Expression.i64(panels.shape[0]) - panel).minimum(.i64(perChunk)))
       k.loop("p", to: own) { p in
         k.product(
           .init(

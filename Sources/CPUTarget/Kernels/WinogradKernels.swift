@@ -5,8 +5,8 @@ import SwageTensor
 /// Convolutions of 3 by 3 filters in f32 by minimal filtering: 2.25 or 4 times fewer multiplications than by the
 /// definition (`WinogradTransform`).
 ///
-/// A unit works through its share of blocks, each some tiles of the picture times a group of filters: the tiles' inputs
-/// are transformed once per block into the unit's own scratch memory, multiplied with the filters' panels point by point,
+/// A unit works through its share of pieces, each a block of tiles of the picture and a group of filters: the tiles' inputs
+/// are transformed once for each piece into the unit's own scratch memory, multiplied with the filters' panels point by point,
 /// and transformed back with the epilogue. A value that is not finite spreads to the other results of its tile.
 struct WinogradKernels {
   /// Filters whose products are transformed back together.
@@ -60,27 +60,29 @@ struct WinogradKernels {
     let y = k.output(.f32, mayAlias: rest.sameShape.map(\.buffer))
     let scratch = k.output(.f32)
 
-    let tileBlocks = tiles.reduce(1, *).ceilDivided(by: Dim(plan.tiles))
     let groups = (panelCount + plan.panels - 1) / plan.panels
-    let blocks = tileBlocks * Dim(groups)
-    let units = Dim.minimum(blocks, Dim(plan.units))
-    let inputSize = points * plan.tiles * channels
-    let productSize = points * plan.tiles * min(Self.filterBlock, panelCount * columns)
-    let memory = recipe.addTemporary(TensorType(.f32, [units, Dim(inputSize + productSize)]))
-    k.range = units
+    let width = min(Self.filterBlock, panelCount * columns)
+    let inputSize = points * plan.largest * channels
+    let productSize = points * plan.largest * width
+    let memory = recipe.addTemporary(TensorType(.f32, [Dim(plan.units), Dim(inputSize + productSize)]))
 
-    let (blockCount, unitCount, tileBlockCount) = (k.size(blocks), k.size(units), k.size(tileBlocks))
+    let all = k.size(tiles.reduce(1, *))
+    // As many blocks for each thread.
+    let least = all.ceilDivided(by: plan.largest)
+    let even = least.ceilDivided(by: plan.units) * .i64(plan.units)
+    let few = groups == 1 ? all.ceilDivided(by: 6).minimum(.i64(plan.units)) : least
+    let wanted = Expression.choose(least.lessThan(.i64(plan.units)), few, even).maximum(1)
+    let block = k.blockSize("block", all, largest: plan.largest, step: 6, blocks: wanted)
+    let tileBlocks = k.let("tile_blocks", all.ceilDivided(by: block))
     let inputs = k.let("inputs", k.unit * .i64(inputSize + productSize))
     let products = k.let("products", inputs + .i64(inputSize))
-    let begin = k.let("begin_block", (k.unit * blockCount).divided(by: unitCount))
-    let end = k.let("end_block", ((k.unit + 1) * blockCount).divided(by: unitCount))
-    k.loop("block", from: begin, to: end) { block in
-      let group = k.let("group", block.divided(by: tileBlockCount) * .i64(plan.panels))
-      let first = k.let("first", block.remainder(by: tileBlockCount) * .i64(plan.tiles))
-      let count = k.let("count", (k.size(tiles.reduce(1, *)) - first).minimum(.i64(plan.tiles)))
-      transformInput(k, source, to: scratch, at: inputs, first: first, count: count, stride: plan.tiles * channels)
+    let work = tiles.reduce(1, *) * Dim(points * channels * filters)
+    k.share(tileBlocks * .i64(groups), units: plan.units, work: work) { item in
+      let group = k.let("group", item.divided(by: tileBlocks) * .i64(plan.panels))
+      let first = k.let("first", item.remainder(by: tileBlocks) * block)
+      let count = k.let("count", (all - first).minimum(block))
+      transformInput(k, source, to: scratch, at: inputs, first: first, count: count, stride: plan.largest * channels)
       let until = k.let("until", (group + .i64(plan.panels)).minimum(.i64(panelCount)))
-      let width = min(Self.filterBlock, panelCount * columns)
       k.loop("panel", from: group, to: until, step: width / columns) { panel in
         let own = k.let("own", (until - panel).minimum(.i64(width / columns)))
         k.loop("point", to: .i64(points)) { point in
@@ -88,8 +90,8 @@ struct WinogradKernels {
             let place = ((panel + p) * .i64(points) + point) * .i64(channels * columns)
             k.product(
               .init(
-                to: .buffer(scratch, products + point * .i64(plan.tiles * width) + p * .i64(columns)),
-                stride: .i64(width), left: .buffer(scratch, inputs + point * .i64(plan.tiles * channels)),
+                to: .buffer(scratch, products + point * .i64(plan.largest * width) + p * .i64(columns)),
+                stride: .i64(width), left: .buffer(scratch, inputs + point * .i64(plan.largest * channels)),
                 stride: .i64(channels), panel: .buffer(filter, place), stride: .i64(columns), rows: count,
                 depth: .i64(channels), columns: columns, accumulates: false))
           }
@@ -97,7 +99,7 @@ struct WinogradKernels {
         let column = k.let("column", panel * .i64(columns))
         let lanes = k.let("lanes", (Expression.i64(filters) - column).minimum(own * .i64(columns)))
         transformOutput(
-          k, scratch, at: products, stride: plan.tiles * width, width: width, to: y, rest, first: first, count: count,
+          k, scratch, at: products, stride: plan.largest * width, width: width, to: y, rest, first: first, count: count,
           column: column, lanes: lanes)
       }
     }

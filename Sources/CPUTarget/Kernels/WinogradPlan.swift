@@ -3,8 +3,8 @@ import SwageTensor
 /// Whether minimal filtering pays for a convolution, with which tiles, and how its work is cut.
 struct WinogradPlan {
   var transform: WinogradTransform
-  /// Tiles of a block.
-  var tiles: Int
+  /// Tiles of a block at most.
+  var largest: Int
   /// Panels of filters of a block.
   var panels: Int
   /// Shares of the work, each with scratch memory of its own.
@@ -21,13 +21,13 @@ struct WinogradPlan {
   /// Scratch of one unit, which is to stay in the cache that cores share.
   private static let scratchFloats = 1 << 20
 
-  /// Sizes of the result that are not known count as `assumedSide`.
-  private static let assumedSide = 32
+  /// What symbols count as where sizes are not known: the side of a picture.
+  private static let assumedSide = 256
 
   /// `result` is `[n, height, width, filters]`.
   static func choose(channels: Int, filters: Int, result: [Dim], threads: Int) -> WinogradPlan? {
     guard channels >= 16, filters >= 16 else { return nil }
-    let sizes = result.dropLast().map { $0.constant ?? assumedSide }
+    let sizes = result.dropLast().map(assumed)
     let batch = result[0].constant ?? 1
     let pixels = Double(batch * sizes[1] * sizes[2])
     let weights = Double(channels * filters)
@@ -44,20 +44,22 @@ struct WinogradPlan {
       if time < best { (best, chosen) = (time, (transform, tiles)) }
     }
     guard let (transform, tiles) = chosen else { return nil }
-    let columns = ProductTile.columns(.f32)
-    let panelCount = (filters + columns - 1) / columns
+    let panelCount = (filters + ProductTile.columns(.f32) - 1) / ProductTile.columns(.f32)
     // Filters beyond the caches are read as few times as possible.
     let perTile = transform.inputs * transform.inputs * channels
     let isLarge = perTile * filters * 4 > 8 << 20
-    let largest = max(12, min(isLarge ? 240 : 96, scratchFloats * (isLarge ? 4 : 1) / perTile))
+    let largest = max(12, min(isLarge ? 240 : 96, scratchFloats * (isLarge ? 4 : 1) / perTile) / 12 * 12)
+    // Where there are too few tiles for all threads, filters are shared out instead.
     let areKnown = result.dropLast().allSatisfy { $0.constant != nil }
-    // As many blocks for each thread; where there are too few, filters are shared out instead.
-    let least = (tiles + largest - 1) / largest
-    let blocks = least < threads ? 1 : (least + threads - 1) / threads * threads
-    let block = areKnown ? min(tiles, (tiles + blocks - 1) / blocks + 11) / 12 * 12 : largest / 12 * 12
-    let groups = areKnown && blocks < threads ? min(panelCount, threads) : 1
+    let groups = areKnown && (tiles + largest - 1) / largest < threads ? min(panelCount, threads) : 1
     return WinogradPlan(
-      transform: transform, tiles: max(block, min(tiles, 12)), panels: (panelCount + groups - 1) / groups,
-      units: threads)
+      transform: transform, largest: areKnown ? min(largest, (tiles + 11) / 12 * 12) : largest,
+      panels: (panelCount + groups - 1) / groups, units: threads)
+  }
+
+  private static func assumed(_ size: Dim) -> Int {
+    if let known = size.constant { return known }
+    let symbols = Dictionary(size.symbols.map { ($0, Dim(assumedSide)) }, uniquingKeysWith: { first, _ in first })
+    return min(max(size.substituting(symbols).constant ?? 32, 1), assumedSide)
   }
 }

@@ -1,0 +1,31 @@
+import SwageKernel
+import SwageTensor
+
+extension KernelBuilder {
+  /// Makes every unit a share of `items` pieces of work that are known only when the kernel runs, and calls `body` for
+  /// each piece of a unit. `work` counts the operations of all pieces: little work is left to one thread.
+  func share(_ items: Expression, units: Int, work: Dim, _ body: (Expression) -> Void) {
+    split(Dim(units), work: work.floorDivided(by: Dim(units)))
+    let begin = self.let("begin_item", (unit * items).divided(by: .i64(units)))
+    let end = self.let("end_item", ((unit + 1) * items).divided(by: .i64(units)))
+    loop("item", from: begin, to: end, body: body)
+  }
+
+  private func loop(_ hint: String, from: Expression, to: Expression, body: (Expression) -> Void) {
+    loop(hint, from: from, to: to, .plain, body)
+  }
+
+  /// The size of blocks that divide `total` evenly: at most `largest`, a multiple of `step` unless there is less.
+  func blockSize(_ hint: String, _ total: Expression, largest: Int, step: Int, blocks: Expression? = nil) -> Expression
+  {
+    let count = blocks ?? total.ceilDivided(by: largest).maximum(1)
+    let even = (total + count - 1).divided(by: count)
+    return self.let(hint, (even.ceilDivided(by: step) * .i64(step)).minimum(.i64(largest)).maximum(1))
+  }
+}
+
+extension Expression {
+  /// Of numbers that are not negative.
+  func ceilDivided(by divisor: Int) -> Expression { (self + .i64(divisor - 1)).divided(by: .i64(divisor)) }
+  func ceilDivided(by divisor: Expression) -> Expression { (self + divisor - 1).divided(by: divisor) }
+}
