@@ -90,7 +90,7 @@ struct AttentionKernels {
   /// Queries of a unit.
   private let block: Int
   /// Keys of a block.
-  private let lanes = 64
+  private let lanes = 256
   /// Columns of a panel.
   private let columns: Int
   /// The width of the values in whole panels.
@@ -224,9 +224,9 @@ struct AttentionKernels {
     let new = k.let("new", .choose(peak.greaterThan(old), peak, old))
     // While everything is masked there is nothing to subtract.
     let shift = k.let("shift", .choose(new.equal(.float(-.infinity, compute)), .literal(0, compute), new))
-    let correction = k.let("correction", .call(.exp, [old - shift]))
+    let correction = k.let("correction", .call(.expBelowZero, [old - shift]))
     k.loop("lane", to: count, .vector) { lane in
-      k.store(scores, line + lane, .call(.exp, [k.load(scores, line + lane) - shift]))
+      k.store(scores, line + lane, .call(.expBelowZero, [k.load(scores, line + lane) - shift]))
     }
     let sum = k.reduce("sum", count, .sum(compute)) { k.load(scores, line + $0) }
     k.store(totals, row, k.load(totals, row) * correction + sum)

@@ -24,7 +24,7 @@ enum SoftmaxKernels {
     let start = k.let("start", k.unit * n)
     let peak = k.reduce("peak", n, .peak(compute)) { k.load(x, start + $0) }
     if op.isLog {
-      let sum = k.reduce("sum", n, .sum(compute)) { .call(.exp, [k.load(x, start + $0) - peak]) }
+      let sum = k.reduce("sum", n, .sum(compute)) { .call(.expBelowZero, [k.load(x, start + $0) - peak]) }
       let shift = k.let("shift", .call(.log, [sum]))
       k.loop("i", to: n, .vector) { k.store(y, start + $0, k.load(x, start + $0) - peak - shift) }
       return k.finish()
@@ -34,7 +34,7 @@ enum SoftmaxKernels {
     let local =
       kept ? nil : size.constant.flatMap { (1...8192).contains($0) ? k.array("row", compute, count: $0) : nil }
     let sum = exponentials(k, n, compute) { index in
-      let value = k.let("e", .call(.exp, [k.load(x, start + index) - peak]))
+      let value = k.let("e", .call(.expBelowZero, [k.load(x, start + index) - peak]))
       if kept { k.store(y, start + index, value) } else if let local { k.store(local, index, value) }
       return value
     }
@@ -43,7 +43,7 @@ enum SoftmaxKernels {
       let value =
         kept
         ? k.load(y, start + i)
-        : local.map { k.load($0, i) } ?? .call(.exp, [k.load(x, start + i) - peak])
+        : local.map { k.load($0, i) } ?? .call(.expBelowZero, [k.load(x, start + i) - peak])
       k.store(y, start + i, value * factor)
     }
     return k.finish()
@@ -90,7 +90,7 @@ enum SoftmaxKernels {
     }
     each { at, lane in k.store(peak, lane, peaks.combine(k.load(peak, lane), k.load(x, at))) }
     func exponential(_ at: Expression, _ lane: Expression) -> Expression {
-      .call(.exp, [k.load(x, at) - k.load(peak, lane)])
+      .call(.expBelowZero, [k.load(x, at) - k.load(peak, lane)])
     }
     let kept = !op.isLog && (element == .f32 || element == .f64)
     each { at, lane in

@@ -31,6 +31,16 @@ enum CMathPrelude {
       int32_t half = n >> 1;
       return y * swage_power_of_two(half) * swage_power_of_two(n - half);
     }
+    // x <= 0: the power of two goes straight into the exponent.
+    SWAGE_INLINE float swage_exp_below_zero_f32(float x) {
+      float c = x < -87.0f ? -87.0f : x;
+      float t = c * 1.44269504f + SWAGE_ROUNDER;
+      float k = t - SWAGE_ROUNDER;
+      float r = (c - k * 0.693359375f) + k * 2.12194440e-4f;
+      float y = swage_exp_tail(r) * (r * r) + r + 1.0f;
+      float scaled = swage_float(swage_bits(y) + (swage_bits(t) << 23));
+      return x < -87.0f ? 0.0f : x != x ? x : scaled;
+    }
     SWAGE_INLINE float swage_expm1_f32(float x) {
       float c = x < -30.0f ? -30.0f : x > 89.0f ? 89.0f : x;
       float t = c * 1.44269504f + SWAGE_ROUNDER;
@@ -252,6 +262,7 @@ enum CMathPrelude {
     SWAGE_LIBRARY(float, f32, f)
     SWAGE_LIBRARY(double, f64, )
     SWAGE_INLINE double swage_exp_f64(double x) { return __builtin_exp(x); }
+    SWAGE_INLINE double swage_exp_below_zero_f64(double x) { return __builtin_exp(x); }
     SWAGE_INLINE double swage_expm1_f64(double x) { return __builtin_expm1(x); }
     SWAGE_INLINE double swage_log_f64(double x) { return __builtin_log(x); }
     SWAGE_INLINE double swage_log1p_f64(double x) { return __builtin_log1p(x); }

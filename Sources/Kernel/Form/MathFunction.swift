@@ -1,7 +1,11 @@
 /// A function that kernels call. Float functions exist for f32 and f64 and follow the reference definitions of the
 /// graph's operations, NaN and infinities included.
 public enum MathFunction: String, Hashable, Sendable, CaseIterable {
-  case exp, expm1, log, log1p, sqrt, rsqrt
+  case exp
+  /// exp of what is not above zero, such as scores less their peak; zero below e^-87, which is less than half a unit of
+  /// the last place of any sum with a term of one.
+  case expBelowZero = "exp_below_zero"
+  case expm1, log, log1p, sqrt, rsqrt
   case sin, cos, tan, asin, acos, atan, sinh, cosh, tanh, asinh, acosh, atanh
   case erf, sigmoid, silu, gelu, geluTanh = "gelu_tanh", softplus, mish
   case floor, ceil
