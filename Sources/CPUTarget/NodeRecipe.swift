@@ -173,11 +173,10 @@ enum NodeRecipe {
       return .refused("operands are missing")
     }
     let result = graph.type(of: node.results[0])
-    if !LibraryRecipe.takes(a.elementType) || isSmall(op, a, b, result) {
-      return own(MatMulKernels.make(op, node, in: graph), node, in: graph)
-    }
+    if isSmall(op, a, b, result) { return own(MatMulKernels.make(op, node, in: graph), node, in: graph) }
     if let recipe = PanelMatMulKernels.make(op, node, in: graph, threads: threads) { return .recipe(recipe) }
-    return own(LibraryRecipe.make(op, node, in: graph), node, in: graph)
+    if LibraryRecipe.takes(a.elementType) { return own(LibraryRecipe.make(op, node, in: graph), node, in: graph) }
+    return own(MatMulKernels.make(op, node, in: graph), node, in: graph)
   }
 
   /// Whether a generated kernel is faster than a call of the library, which takes about half a microsecond.

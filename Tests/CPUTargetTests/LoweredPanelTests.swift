@@ -64,10 +64,10 @@ import Testing
     ]
     let short = Setting(
       c: 6, m: 18, size: [11, 5], kernel: [3, 3], strides: [1, 1], dilations: [2, 1], begin: [2, 1], end: [2, 1])
-    for setting in settings + [short] {
-      let x = random.tensor(.f32, [2] + setting.size + [setting.c], scale: 1)
-      let w = random.tensor(.f32, [setting.m, setting.c] + setting.kernel, scale: 1)
-      let bias = random.tensor(.f32, [setting.m], scale: 1)
+    for (setting, type) in (settings + [short]).flatMap({ [($0, ElementType.f32), ($0, .f64)] }) {
+      let x = random.tensor(type, [2] + setting.size + [setting.c], scale: 1)
+      let w = random.tensor(type, [setting.m, setting.c] + setting.kernel, scale: 1)
+      let bias = random.tensor(type, [setting.m], scale: 1)
       for epilogue in [Epilogue(), Epilogue([.binary(.add, operand: 2), .unary(Unary(.relu))])] {
         let op = Convolution(
           strides: setting.strides, dilations: setting.dilations, padsBegin: setting.begin.map { Dim($0) },
@@ -85,13 +85,14 @@ import Testing
     var random = SeededNumbers(62)
     let cases = LoweredCases()
     for (shape, n) in [([4, 7], 9), ([2, 77, 100], 130), ([3, 2, 5, 900], 33), ([500, 33], 16), ([13, 1], 5)] {
-      let x = random.tensor(.f32, shape, scale: 1)
+      let type: ElementType = shape[0] == 13 ? .f64 : .f32
+      let x = random.tensor(type, shape, scale: 1)
       let depth = shape[shape.count - 1]
-      let bias = random.tensor(.f32, [n], scale: 1)
-      let residual = random.tensor(.f32, shape.dropLast() + [n], scale: 1)
+      let bias = random.tensor(type, [n], scale: 1)
+      let residual = random.tensor(type, shape.dropLast() + [n], scale: 1)
       let epilogue = Epilogue([.binary(.add, operand: 2), .unary(Unary(.gelu)), .binary(.add, operand: 3)])
       for isTransposed in [false, true] {
-        let b = random.tensor(.f32, isTransposed ? [n, depth] : [depth, n], scale: 1)
+        let b = random.tensor(type, isTransposed ? [n, depth] : [depth, n], scale: 1)
         try cases.single("panels", .matmul(MatMul(transposeB: isTransposed)), [.input(x), .constant(b)])
         try cases.single(
           "panels", .matmul(MatMul(transposeB: isTransposed, epilogue: epilogue)),
@@ -103,7 +104,7 @@ import Testing
       // One point at a time.
       guard shape.count >= 3 else { continue }
       let spatial = shape.count - 2
-      let w = random.tensor(.f32, [n, depth] + [Int](repeating: 1, count: spatial), scale: 1)
+      let w = random.tensor(type, [n, depth] + [Int](repeating: 1, count: spatial), scale: 1)
       let ones = [Int](repeating: 1, count: spatial)
       let op = Convolution(
         strides: ones, dilations: ones, padsBegin: ones.map { _ in 0 }, padsEnd: ones.map { _ in 0 },

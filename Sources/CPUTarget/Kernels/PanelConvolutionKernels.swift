@@ -2,7 +2,7 @@ import SwageKernel
 import SwagePartition
 import SwageTensor
 
-/// Convolutions of f32 over one or two axes as sums of products, one for each line of the filters: along a line of the
+/// Convolutions of f32 or f64 over one or two axes as sums of products, one for each line of the filters: along a line of the
 /// picture, channels last, a filter's line is one run of elements.
 ///
 /// A piece of work is a stretch of results along the last axis, or several short lines of them, for `chunk` filters. What
@@ -15,7 +15,7 @@ struct PanelConvolutionKernels {
   /// Results of a piece along the last axis, at most.
   private static let longest = 48
   /// Elements that a piece reads, at most: they stay in the second-level cache.
-  private static let patchFloats = 96 << 10
+  private static let patchElements = 96 << 10
   /// Bytes of filters that may be read once for each stretch.
   private static let largestNear = 4 << 20
 
@@ -27,13 +27,14 @@ struct PanelConvolutionKernels {
   private let (lines, taps): (Int, Int)
   private let (lineStride, stride): (Int, Int)
   private let (lineDilation, dilation): (Int, Int)
-  private let columns = ProductTile.columns(.f32)
+  private let element: ElementType
+  private let columns: Int
   /// Results of a piece along the last axis, at most.
   private var longest = 1
 
   static func make(_ op: Convolution, _ node: Node, in graph: Graph, threads: Int) -> Recipe? {
     guard op.layout == .channelsLast, op.groups == 1, !op.isTransposed, let x = node.type(0, in: graph),
-      x.elementType == .f32, x.rank == 3 || x.rank == 4, let w = node.constant(1, in: graph), w.count > 0
+      ProductTile.takes(x.elementType), x.rank == 3 || x.rank == 4, let w = node.constant(1, in: graph), w.count > 0
     else { return nil }
     guard let kernels = PanelConvolutionKernels(op, x, w, graph.type(of: node.results[0])) else { return nil }
     return kernels.recipe(w, node, in: graph, threads: threads)
@@ -44,6 +45,8 @@ struct PanelConvolutionKernels {
     self.op = op
     self.x = x
     self.result = result
+    element = x.elementType
+    columns = ProductTile.columns(element.computeType)
     (filters, channels) = (w.shape[0], w.shape[1])
     let isFlat = x.rank == 3
     (lines, taps) = (isFlat ? 1 : w.shape[2], w.shape[w.shape.count - 1])
@@ -52,9 +55,9 @@ struct PanelConvolutionKernels {
     // Fewer filters leave most of a panel empty; each product is written out.
     guard filters * 2 >= (filters + columns - 1) / columns * columns, lines <= 32, dilation == 1 || taps <= 32,
       let reach = Checked.product([taps - 1, dilation]), let perLine = Checked.product([lines, channels]),
-      perLine * (reach + 1) <= Self.patchFloats
+      perLine * (reach + 1) <= Self.patchElements
     else { return nil }
-    longest = min(Self.longest, (Self.patchFloats / perLine - reach - 1) / stride + 1)
+    longest = min(Self.longest, (Self.patchElements / perLine - reach - 1) / stride + 1)
     guard longest >= min(12, result.shape[result.rank - 2].constant ?? 12) else { return nil }
   }
 
@@ -71,11 +74,11 @@ struct PanelConvolutionKernels {
     let isFlat = x.rank == 3
     let depth = taps * channels
 
-    let k = KernelBuilder("conv_panels_f32")
-    let source = k.input(.f32)
-    let filter = k.input(.f32)
-    let rest = KernelEpilogue(op.epilogue, node, in: graph, result: result.shape, element: .f32, k)
-    let y = k.output(.f32, mayAlias: rest.sameShape.map(\.buffer))
+    let k = KernelBuilder("conv_panels_\(element.name)")
+    let source = k.input(element)
+    let filter = k.input(element)
+    let rest = KernelEpilogue(op.epilogue, node, in: graph, result: result.shape, element: element, k)
+    let y = k.output(element, mayAlias: rest.sameShape.map(\.buffer))
 
     let length = k.size(result.shape[result.rank - 2])
     let allLines = isFlat ? 1 : k.size(result.shape[1])
@@ -86,8 +89,8 @@ struct PanelConvolutionKernels {
     let lineBlocks = k.let("line_blocks", allLines.ceilDivided(by: height))
     let stretches = k.let("stretches", k.size(result.shape[0]) * lineBlocks * segments)
     let current = k.variable("current", .i64(-1))
-    let patch = k.array("patch", .f32, count: Self.patchFloats)
-    let sums = k.array("sums", .f32, count: Self.longest * width)
+    let patch = k.array("patch", element.computeType, count: Self.patchElements)
+    let sums = k.array("sums", element.computeType, count: Self.longest * width)
     let sharesFilters = panels.byteCount > Self.largestNear
     let work = result.shape.reduce(1, *) * Dim(lines * depth)
     k.share(stretches * .i64(chunks), units: threads * 4, work: work) { item in
@@ -155,7 +158,7 @@ struct PanelConvolutionKernels {
     _ k: KernelBuilder, _ length: Expression, _ allLines: Expression, _ segments: Expression, _ patchWidth: Expression
   ) -> Expression {
     let byPositions = (Expression.i64(Self.longest) - length.minimum(.i64(Self.longest))).divided(by: patchWidth) + 1
-    let byInputs = Expression.i64(Self.patchFloats / channels).divided(by: patchWidth) - .i64(lines - 1)
+    let byInputs = Expression.i64(Self.patchElements / channels).divided(by: patchWidth) - .i64(lines - 1)
     let several = byPositions.minimum(byInputs).minimum(allLines).maximum(1)
     if let segments = segments.literal { return segments == 1 ? k.let("height", several) : 1 }
     return k.let("height", .choose(segments.equal(1), several, 1))
@@ -175,11 +178,13 @@ struct PanelConvolutionKernels {
     k.loop("line", to: lines) { line in
       let at = k.let("at", line * patchWidth * size)
       func copy(_ start: Expression) {
-        k.loop("i", to: low * size, .vector) { k.store(patch, at + $0, .f32(0)) }
+        k.loop("i", to: low * size, .vector) { k.store(patch, at + $0, .literal(0, element.computeType)) }
         k.loop("i", from: low * size, to: high * size, .vector) { i in
           k.store(patch, at + i, k.load(source, start + i))
         }
-        k.loop("i", from: high * size, to: patchWidth * size, .vector) { k.store(patch, at + $0, .f32(0)) }
+        k.loop("i", from: high * size, to: patchWidth * size, .vector) {
+          k.store(patch, at + $0, .literal(0, element.computeType))
+        }
       }
       if isFlat {
         copy(k.let("source", (batch * width + from) * size))
@@ -189,7 +194,7 @@ struct PanelConvolutionKernels {
         k.if(y.greaterOrEqual(0).and(y.lessThan(height))) {
           copy(k.let("source", ((batch * height + y) * width + from) * size))
         } else: {
-          k.loop("i", to: patchWidth * size, .vector) { k.store(patch, at + $0, .f32(0)) }
+          k.loop("i", to: patchWidth * size, .vector) { k.store(patch, at + $0, .literal(0, element.computeType)) }
         }
       }
     }
@@ -199,13 +204,14 @@ struct PanelConvolutionKernels {
   private func panels(_ w: Tensor, _ panelCount: Int) -> Tensor? {
     let (channels, filters, columns, area) = (channels, filters, columns, lines * taps)
     let name = "convolution panels \(columns)"
-    return ProductTile.deferred([panelCount, area, channels, columns], name, from: w) { source, target in
+    return ProductTile.rearranged([panelCount, area, channels, columns], name, w) { place in
       for filter in 0..<filters {
         let (panel, column) = (filter / columns, filter % columns)
         for channel in 0..<channels {
           for tap in 0..<area {
-            target[((panel * area + tap) * channels + channel) * columns + column] =
-              source[(filter * channels + channel) * area + tap]
+            place(
+              ((panel * area + tap) * channels + channel) * columns + column,
+              (filter * channels + channel) * area + tap)
           }
         }
       }

@@ -2,7 +2,7 @@ import SwageKernel
 import SwagePartition
 import SwageTensor
 
-/// Products of f32 with a constant matrix, which lies in the plan as panels. A piece of work is a block of rows, which stays
+/// Products of f32 or f64 with a constant matrix, which lies in the plan as panels. A piece of work is a block of rows, which stays
 /// in the second-level cache, and `chunk` columns. Pieces that follow each other share rows, or, where the matrix is large,
 /// columns.
 enum PanelMatMulKernels {
@@ -41,23 +41,27 @@ enum PanelMatMulKernels {
     in graph: Graph, name: String, threads: Int
   ) -> Recipe? {
     let rank = result.rank
-    guard a.elementType == .f32, a.rank == rank, filters > 0, let depth = a.shape[rank - 1].constant, depth > 0 else {
+    guard a.elementType == panels.elementType, a.rank == rank, filters > 0, let depth = a.shape[rank - 1].constant,
+      depth > 0
+    else {
       return nil
     }
     let lines = Array(result.shape.dropLast())
     let rows = lines.reduce(1, *)
     if let rows = rows.constant, rows < fewestRows { return nil }
     let columns = panels.shape[2]
+    let element = a.elementType
+    let compute = element.computeType
     let width = min(chunk, panels.shape[0] * columns)
     let perChunk = width / columns
     let chunks = (panels.shape[0] + perChunk - 1) / perChunk
     let largest = max(24, min(96, blockFloats / depth / 6 * 6))
 
-    let k = KernelBuilder("\(name)_panels_f32")
-    let x = k.input(.f32)
-    let w = k.input(.f32)
-    let rest = KernelEpilogue(epilogue, node, in: graph, result: result.shape, element: .f32, k)
-    let y = k.output(.f32, mayAlias: rest.sameShape.map(\.buffer))
+    let k = KernelBuilder("\(name)_panels_\(element.name)")
+    let x = k.input(element)
+    let w = k.input(element)
+    let rest = KernelEpilogue(epilogue, node, in: graph, result: result.shape, element: element, k)
+    let y = k.output(element, mayAlias: rest.sameShape.map(\.buffer))
     let m = k.size(rows)
     let block = k.blockSize("block", m, largest: largest, step: 6)
     let blocks = k.let("blocks", m.ceilDivided(by: block))
@@ -68,7 +72,7 @@ enum PanelMatMulKernels {
       let first = k.let("first", (sharesColumns ? low : high) * block)
       let panel = k.let("panel", (sharesColumns ? high : low) * .i64(perChunk))
       let count = k.let("count", (m - first).minimum(block))
-      let sums = k.array("sums", .f32, count: largest * width)
+      let sums = k.array("sums", compute, count: largest * width)
       let own = k.let("own", (Expression.i64(panels.shape[0]) - panel).minimum(.i64(perChunk)))
       k.loop("p", to: own) { p in
         k.product(

@@ -10,43 +10,54 @@ enum ProductTile {
     return type == .f64 ? f32 / 2 : f32
   }
 
+  /// Types of elements that kernels of panels are made for.
+  static func takes(_ type: ElementType) -> Bool { type == .f32 || type == .f64 }
+
   /// A matrix `[depth, n]` (or `[n, depth]` where `isTransposed`) as panels: `[⌈n / columns⌉, depth, columns]`, with
   /// zeros behind the last column. Large ones are made when they are written.
   static func panels(_ matrix: Tensor, isTransposed: Bool) -> Tensor? {
-    let columns = columns(.f32)
-    guard matrix.elementType == .f32, matrix.shape.count == 2 else { return nil }
+    guard takes(matrix.elementType), matrix.shape.count == 2 else { return nil }
+    let columns = columns(matrix.elementType.computeType)
     let (depth, n) = isTransposed ? (matrix.shape[1], matrix.shape[0]) : (matrix.shape[0], matrix.shape[1])
     let shape = [(n + columns - 1) / columns, depth, columns]
-    return deferred(shape, "panels \(columns) \(isTransposed)", from: matrix) { source, target in
+    return rearranged(shape, "panels \(columns) \(isTransposed)", matrix) { place in
       for panel in 0..<shape[0] {
         let first = panel * columns
-        let count = min(columns, n - first)
         for i in 0..<depth {
-          let line = target + (panel * depth + i) * columns
-          if isTransposed {
-            for c in 0..<count { line[c] = source[(first + c) * depth + i] }
-          } else {
-            (line).update(from: source + i * n + first, count: count)
+          for c in 0..<min(columns, n - first) {
+            place((panel * depth + i) * columns + c, isTransposed ? (first + c) * depth + i : i * n + first + c)
           }
         }
       }
     }
   }
 
-  /// A tensor of f32 that `write` makes of another one, at once where it is small. `write` finds zeros.
-  static func deferred(
-    _ shape: [Int], _ operation: String, from source: Tensor,
-    _ write: @escaping (UnsafePointer<Float>, UnsafeMutablePointer<Float>) -> Void
+  /// A tensor whose elements are those of another one in other places, and zeros. `each` calls its argument with the
+  /// place of each element in the result and in the source.
+  static func rearranged(
+    _ shape: [Int], _ operation: String, _ source: Tensor, _ each: @escaping ((Int, Int) -> Void) -> Void
   ) -> Tensor? {
-    let recipe = StorageRecipe(operation, sources: [source]) { bytes in
-      guard let target = bytes.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
-      source.withBytes { raw in
-        guard let base = raw.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
-        write(base, target)
-      }
+    func copy<T>(_ from: UnsafeRawBufferPointer, _ to: UnsafeMutableRawBufferPointer, _: T.Type) {
+      let (from, to) = (from.bindMemory(to: T.self), to.bindMemory(to: T.self))
+      each { to[$0] = from[$1] }
     }
-    guard let tensor = Tensor(.f32, shape, recipe: recipe) else { return nil }
+    return deferred(source.elementType, shape, operation, source) { from, to in
+      if source.elementType == .f64 { copy(from, to, UInt64.self) } else { copy(from, to, UInt32.self) }
+    }
+  }
+
+  /// A tensor that `write` makes of another one, at once where it is small. `write` finds zeros.
+  static func deferred(
+    _ type: ElementType, _ shape: [Int], _ operation: String, _ source: Tensor,
+    _ write: @escaping (UnsafeRawBufferPointer, UnsafeMutableRawBufferPointer) -> Void
+  ) -> Tensor? {
+    let recipe = StorageRecipe(operation, sources: [source]) { target in
+      source.withBytes { write($0, target) }
+    }
+    guard let tensor = Tensor(type, shape, recipe: recipe) else { return nil }
     if tensor.byteCount >= Tensor.smallestDeferred { return tensor }
-    return Tensor(floats: tensor.floats, shape)
+    let storage = Storage(zeroed: tensor.byteCount)
+    source.withBytes { write($0, UnsafeMutableRawBufferPointer(start: storage.base, count: tensor.byteCount)) }
+    return Tensor(type, shape, storage: storage)
   }
 }

@@ -119,16 +119,17 @@ struct WinogradKernels {
     let (channels, filters, columns, points) = (channels, filters, columns, points)
     let (matrix, side) = (transform.filter, transform.inputs)
     let name = "winograd \(transform.results) panels \(columns)"
-    return ProductTile.deferred([panelCount, points, channels, columns], name, from: w) { source, target in
+    return ProductTile.deferred(.f32, [panelCount, points, channels, columns], name, w) { from, to in
+      let (source, target) = (from.bindMemory(to: Float.self), to.bindMemory(to: Float.self))
       for filter in 0..<filters {
         let (panel, column) = (filter / columns, filter % columns)
         for channel in 0..<channels {
-          let g = source + (filter * channels + channel) * 9
+          let g = source[((filter * channels + channel) * 9)...].prefix(9).map(Double.init)
           for i in 0..<side {
             let line = matrix[i]
-            let a = line[0] * Double(g[0]) + line[1] * Double(g[3]) + line[2] * Double(g[6])
-            let b = line[0] * Double(g[1]) + line[1] * Double(g[4]) + line[2] * Double(g[7])
-            let c = line[0] * Double(g[2]) + line[1] * Double(g[5]) + line[2] * Double(g[8])
+            let a = line[0] * g[0] + line[1] * g[3] + line[2] * g[6]
+            let b = line[0] * g[1] + line[1] * g[4] + line[2] * g[7]
+            let c = line[0] * g[2] + line[1] * g[5] + line[2] * g[8]
             for j in 0..<side {
               let value = matrix[j][0] * a + matrix[j][1] * b + matrix[j][2] * c
               target[((panel * points + i * side + j) * channels + channel) * columns + column] = Float(value)

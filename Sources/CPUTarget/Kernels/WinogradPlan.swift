@@ -1,3 +1,4 @@
+import SwagePartition
 import SwageTensor
 
 /// Whether minimal filtering pays for a convolution, with which tiles, and how its work is cut.
@@ -26,7 +27,8 @@ struct WinogradPlan {
 
   /// `result` is `[n, height, width, filters]`.
   static func choose(channels: Int, filters: Int, result: [Dim], threads: Int) -> WinogradPlan? {
-    guard channels >= 16, filters >= 16 else { return nil }
+    // Up to 256 terms count as exact: the importer gives integers to such convolutions.
+    guard channels * 9 > Convolution.exactTerms, filters >= 16 else { return nil }
     let sizes = result.dropLast().map(assumed)
     let batch = result[0].constant ?? 1
     let pixels = Double(batch * sizes[1] * sizes[2])

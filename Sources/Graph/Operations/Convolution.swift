@@ -7,6 +7,9 @@ import SwageTensor
 /// stride·(in-1) + outputPadding + dilation·(kernel-1) + 1 - begin - end.
 public struct Convolution: OpDefinition {
   public static let mnemonic = "convolution"
+  /// Sums of up to this many products of integers below 2^8 are exact in f32, on every target: differences of 8-bit
+  /// numbers are below 2^8 in magnitude, their products below 2^16, and a float holds 2^24.
+  public static let exactTerms = 256
   public var strides: [Int]
   public var dilations: [Int]
   public var padsBegin: [Dim]

@@ -96,7 +96,16 @@ enum QuantizationOperators {
     // Zero points go by row of a and by column of b.
     let x = try centered(call, a, zeroA, trailing: 1)
     let y = try centered(call, b, zeroB, trailing: 0)
-    return try LinearOperators.matmul(call, x, y)
+    guard let type = exactType(terms: x.type.shape.last?.constant) else { return try LinearOperators.matmul(call, x, y) }
+    let sum = try LinearOperators.matmul(call, try call.cast(x, to: type), try call.cast(y, to: type))
+    return try call.cast(sum, to: .i32)
+  }
+
+  /// The floats in which sums of so many products of 8-bit numbers are exact, and made faster than in integers; nil where
+  /// the sums may exceed 32 bits, since integers wrap.
+  private static func exactType(terms: Int?) -> ElementType? {
+    guard let terms, terms < 1 << 15 else { return nil }
+    return terms <= Convolution.exactTerms ? .f32 : .f64
   }
 
   /// Sums of products of integers are exact in floats wide enough.
@@ -105,8 +114,7 @@ enum QuantizationOperators {
   ) throws -> ImportedValue {
     let (a, b) = (try centered(call, x, zeroX, trailing: 0), try centered(call, w, zeroW, trailing: w.type.rank - 1))
     let terms = w.type.shape.dropFirst().reduce(Dim(1), *).constant
-    // Differences of 8-bit numbers are below 2^8 in magnitude, their products below 2^16; a float holds 2^24.
-    let type: ElementType = terms.map { $0 <= 256 } == true ? .f32 : .f64
+    let type = exactType(terms: terms) ?? .f64
     let sum = try ConvolutionOperators.convolution(
       call, x: try call.cast(a, to: type), w: try call.cast(b, to: type), hasBias: false)
     return try call.cast(sum, to: .i32)
