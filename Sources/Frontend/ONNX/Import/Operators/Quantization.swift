@@ -96,7 +96,9 @@ enum QuantizationOperators {
     // Zero points go by row of a and by column of b.
     let x = try centered(call, a, zeroA, trailing: 1)
     let y = try centered(call, b, zeroB, trailing: 0)
-    guard let type = exactType(terms: x.type.shape.last?.constant) else { return try LinearOperators.matmul(call, x, y) }
+    guard let type = exactType(terms: x.type.shape.last?.constant) else {
+      return try LinearOperators.matmul(call, x, y)
+    }
     let sum = try LinearOperators.matmul(call, try call.cast(x, to: type), try call.cast(y, to: type))
     return try call.cast(sum, to: .i32)
   }
