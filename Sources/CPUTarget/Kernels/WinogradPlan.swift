@@ -54,8 +54,10 @@ struct WinogradPlan {
     // Where there are too few tiles for all threads, filters are shared out instead.
     let areKnown = result.dropLast().allSatisfy { $0.constant != nil }
     let groups = areKnown && (tiles + largest - 1) / largest < threads ? min(panelCount, threads) : 1
+    // No more scratch memory than a thread's share of the tiles.
+    let share = groups == 1 ? (tiles + threads - 1) / threads : tiles
     return WinogradPlan(
-      transform: transform, largest: areKnown ? min(largest, (tiles + 11) / 12 * 12) : largest,
+      transform: transform, largest: areKnown ? min(largest, (share + 11) / 12 * 12) : largest,
       panels: (panelCount + groups - 1) / groups, units: threads)
   }
 
