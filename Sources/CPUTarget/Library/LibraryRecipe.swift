@@ -12,7 +12,10 @@ enum LibraryRecipe {
     guard let x = node.type(0, in: graph), (3...5).contains(x.rank) else { return nil }
     let result = graph.type(of: node.results[0])
     let channelAxis = op.layout.channelAxis(rank: x.rank)
-    return make(node, in: graph, op.epilogue, biasAxis: channelAxis, name: "conv", result) { hasBias, postOps in
+    // oneDNN 2.6 takes a factor for each channel as one for all, where a transposed convolution gives one position.
+    return make(
+      node, in: graph, op.epilogue, biasAxis: channelAxis, combines: !op.isTransposed, name: "conv", result
+    ) { hasBias, postOps in
       .convolution(op, hasBias: hasBias, postOps: postOps)
     }
   }
@@ -27,7 +30,8 @@ enum LibraryRecipe {
   }
 
   private static func make(
-    _ node: Node, in graph: Graph, _ epilogue: Epilogue, biasAxis: Int, name: String, _ result: TensorType,
+    _ node: Node, in graph: Graph, _ epilogue: Epilogue, biasAxis: Int, combines: Bool = true, name: String,
+    _ result: TensorType,
     _ call: (Bool, [PostOp]) -> Recipe.Action
   ) -> Recipe? {
     var recipe = Recipe()
@@ -98,7 +102,8 @@ enum LibraryRecipe {
         postOps += added
         label += "+\(unary.function.rawValue)"
       case .binary(let function, let operand):
-        guard let combination = PostOps.combination(function), postOps.count < PostOps.limit, let other = slot(operand)
+        guard combines, let combination = PostOps.combination(function), postOps.count < PostOps.limit,
+          let other = slot(operand)
         else { break loop }
         reads.append(other)
         postOps.append(.combine(combination, operand: reads.count - 1))
