@@ -1,4 +1,5 @@
 #include <string.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #include "thread_policy.h"
@@ -7,6 +8,8 @@
 // program starts once more with the setting, before it has done anything.
 static void set_spin_count(int argc, char **argv, char **environment) {
   (void)argc;
+  // Where the dynamic loader was called by hand, /proc/self/exe names it and not the program.
+  if (getauxval(AT_BASE) == 0) return;
   enum { LONGEST = 4096 };
   char *changed[LONGEST + 2];
   int count = 0;

@@ -22,8 +22,7 @@ enum ConvolutionKernels {
     let k = KernelBuilder("convolution_\(element.name)")
     let source = k.input(element)
     let weights = k.input(element)
-    let others = EpilogueOperands.indices(op.epilogue)
-    let buffers = Dictionary(uniqueKeysWithValues: others.map { ($0, k.input(element)) })
+    let rest = KernelEpilogue(op.epilogue, node, in: graph, result: result.shape, element: element, k)
     let y = k.output(element)
     k.split(result.elementCount, work: channelsPerGroup * Dim(taps.reduce(2, &*)))
 
@@ -69,19 +68,8 @@ enum ConvolutionKernels {
       }
     }
     nest(0, base, 0)
-    var value = sum.value
-    for step in op.epilogue.steps {
-      switch step {
-      case .unary(let unary): value = ElementwiseExpressions.unary(unary, value, element)
-      case .binary(let function, let index):
-        guard let buffer = buffers[index], let shape = node.type(index, in: graph)?.shape else {
-          preconditionFailure("epilogue operand \(index) was not declared")
-        }
-        let at = offset(place, k.broadcastStrides(shape, to: result.shape))
-        value = ElementwiseExpressions.binary(function, value, k.load(buffer, at), element)
-      }
-    }
-    k.store(y, k.unit, value)
-    return .kernel(k.finish(), operands: [0, 1] + others, label: EpilogueOperands.label("conv", op.epilogue))
+    let finish = rest.line(place.dropLast(), from: place[place.count - 1], k)
+    k.store(y, k.unit, finish(sum.value, 0))
+    return .kernel(k.finish(), operands: [0, 1] + rest.indices, label: EpilogueOperands.label("conv", op.epilogue))
   }
 }

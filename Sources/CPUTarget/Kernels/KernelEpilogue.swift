@@ -2,7 +2,7 @@ import SwageKernel
 import SwagePartition
 import SwageTensor
 
-/// The epilogue of a generated kernel whose results are written line by line along the last axis.
+/// The epilogue of a generated kernel: its operands' buffers, and what happens to a result before it is stored.
 struct KernelEpilogue {
   private let steps: [Epilogue.Step]
   private let element: ElementType
@@ -17,11 +17,21 @@ struct KernelEpilogue {
     operands = EpilogueOperands.indices(epilogue).map { ($0, k.input(element), node.type($0, in: graph)?.shape ?? []) }
   }
 
+  /// The node's operands that the epilogue reads, in the order of their buffers.
   var indices: [Int] { operands.map(\.index) }
 
-  /// Operands of the result's own shape: the result may be written over one of them.
-  var sameShape: [(index: Int, buffer: KernelBuffer)] {
-    operands.filter { $0.shape == result }.map { ($0.index, $0.buffer) }
+  /// Buffers of the result's own shape: the result may be written over one of them.
+  var sameShape: [KernelBuffer] { operands.filter { $0.shape == result }.map(\.buffer) }
+
+  /// The step of a kernel that reads `first`, then the epilogue's operands, and writes the node's result, over one of those
+  /// where it can, and `others`.
+  func step(
+    _ function: KernelFunction, reads first: [Recipe.Slot?], others: [Recipe.Slot] = [], label: String
+  ) -> Recipe.Step {
+    let shared = operands.firstIndex { $0.shape == result }
+    return Recipe.Step(
+      action: .kernel(function), reads: first + indices.map { .operand($0) }, writes: [.result(0)] + others,
+      inPlace: shared.map { [InPlace(operand: first.count + $0, result: 0)] } ?? [], label: label)
   }
 
   /// What goes on along one line: `place` names all indices but the last, `first` the last one's start.

@@ -16,8 +16,7 @@ enum MatMulKernels {
     let k = KernelBuilder("matmul_\(element.name)")
     let x = k.input(element)
     let w = k.input(element)
-    let others = EpilogueOperands.indices(op.epilogue)
-    let buffers = Dictionary(uniqueKeysWithValues: others.map { ($0, k.input(element)) })
+    let rest = KernelEpilogue(op.epilogue, node, in: graph, result: result.shape, element: element, k)
     let y = k.output(element)
     let width = columns.constant.map { max(1, min(64, $0)) } ?? 64
     let blocks = columns.ceilDivided(by: Dim(width))
@@ -60,30 +59,9 @@ enum MatMulKernels {
         }
       }
     }
-    let operandStrides = buffers.mapValues { _ in [Expression]() }.merging(
-      others.map { index in
-        (index, k.broadcastStrides(node.type(index, in: graph)?.shape ?? [], to: result.shape))
-      }, uniquingKeysWith: { $1 })
-    let bases = Dictionary(
-      uniqueKeysWithValues: others.map { index in
-        let strides = operandStrides[index] ?? []
-        return (index, k.let("base", offset(batchPlace + [row, column], strides)))
-      })
-    k.loop("lane", to: lanes, .vector) { lane in
-      var value = k.load(sums, lane)
-      for step in element.isFloat ? op.epilogue.steps : [] {
-        switch step {
-        case .unary(let unary): value = ElementwiseExpressions.unary(unary, value, element)
-        case .binary(let function, let index):
-          guard let buffer = buffers[index], let base = bases[index], let stride = operandStrides[index]?.last else {
-            preconditionFailure("epilogue operand \(index) was not declared")
-          }
-          value = ElementwiseExpressions.binary(function, value, k.load(buffer, base + lane * stride), element)
-        }
-      }
-      k.store(y, target + lane, value)
-    }
-    return .kernel(k.finish(), operands: [0, 1] + others, label: EpilogueOperands.label("matmul", op.epilogue))
+    let finish = rest.line(batchPlace + [row], from: column, k)
+    k.loop("lane", to: lanes, .vector) { lane in k.store(y, target + lane, finish(k.load(sums, lane), lane)) }
+    return .kernel(k.finish(), operands: [0, 1] + rest.indices, label: EpilogueOperands.label("matmul", op.epilogue))
   }
 }
 

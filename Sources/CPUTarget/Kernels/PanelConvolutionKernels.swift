@@ -2,8 +2,8 @@ import SwageKernel
 import SwagePartition
 import SwageTensor
 
-/// Convolutions of f32 or f64 over one or two axes as sums of products, one for each line of the filters: along a line of the
-/// picture, channels last, a filter's line is one run of elements.
+/// Convolutions of f32 or f64 over one or two axes as sums of products, one for each line of the filters: along a line of
+/// the picture, channels last, a filter's line is one run of elements.
 ///
 /// A piece of work is a stretch of results along the last axis, or several short lines of them, for `chunk` filters. What
 /// it reads is copied once, with zeros for what lies outside the picture. Several lines are one product, in which the
@@ -12,8 +12,8 @@ import SwageTensor
 struct PanelConvolutionKernels {
   /// Filters that are computed and finished together, at most.
   private static let chunk = 64
-  /// Results of a piece along the last axis, at most.
-  private static let longest = 48
+  /// Positions of a piece, at most: whole tiles of every machine.
+  private static let mostPositions = 48
   /// Elements that a piece reads, at most: they stay in the second-level cache.
   private static let patchElements = 96 << 10
   /// Bytes of filters that may be read once for each stretch.
@@ -34,13 +34,13 @@ struct PanelConvolutionKernels {
 
   static func make(_ op: Convolution, _ node: Node, in graph: Graph, threads: Int) -> Recipe? {
     guard op.layout == .channelsLast, op.groups == 1, !op.isTransposed, let x = node.type(0, in: graph),
-      ProductTile.takes(x.elementType), x.rank == 3 || x.rank == 4, let w = node.constant(1, in: graph), w.count > 0
+      ProductTile.takes(x.elementType), x.rank == 3 || x.rank == 4, let w = node.constant(1, in: graph), w.count > 0,
+      let kernels = PanelConvolutionKernels(op, x, w, graph.type(of: node.results[0]))
     else { return nil }
-    guard let kernels = PanelConvolutionKernels(op, x, w, graph.type(of: node.results[0])) else { return nil }
     return kernels.recipe(w, node, in: graph, threads: threads)
   }
 
-  /// nil where the library is better, or the inputs of a unit are too large.
+  /// nil where the library is better, or the inputs of a piece are too large.
   private init?(_ op: Convolution, _ x: TensorType, _ w: Tensor, _ result: TensorType) {
     self.op = op
     self.x = x
@@ -57,7 +57,7 @@ struct PanelConvolutionKernels {
       let reach = Checked.product([taps - 1, dilation]), let perLine = Checked.product([lines, channels]),
       perLine * (reach + 1) <= Self.patchElements
     else { return nil }
-    longest = min(Self.longest, (Self.patchElements / perLine - reach - 1) / stride + 1)
+    longest = min(Self.mostPositions, (Self.patchElements / perLine - reach - 1) / stride + 1)
     guard longest >= min(12, result.shape[result.rank - 2].constant ?? 12) else { return nil }
   }
 
@@ -78,7 +78,7 @@ struct PanelConvolutionKernels {
     let source = k.input(element)
     let filter = k.input(element)
     let rest = KernelEpilogue(op.epilogue, node, in: graph, result: result.shape, element: element, k)
-    let y = k.output(element, mayAlias: rest.sameShape.map(\.buffer))
+    let y = k.output(element, mayAlias: rest.sameShape)
 
     let length = k.size(result.shape[result.rank - 2])
     let allLines = isFlat ? 1 : k.size(result.shape[1])
@@ -90,7 +90,7 @@ struct PanelConvolutionKernels {
     let stretches = k.let("stretches", k.size(result.shape[0]) * lineBlocks * segments)
     let current = k.variable("current", .i64(-1))
     let patch = k.array("patch", element.computeType, count: Self.patchElements)
-    let sums = k.array("sums", element.computeType, count: Self.longest * width)
+    let sums = k.array("sums", element.computeType, count: Self.mostPositions * width)
     let sharesFilters = panels.byteCount > Self.largestNear
     let work = result.shape.reduce(1, *) * Dim(lines * depth)
     k.share(stretches * .i64(chunks), units: threads * 4, work: work) { item in
@@ -100,9 +100,9 @@ struct PanelConvolutionKernels {
       let panel = k.let("panel", (sharesFilters ? high : low) * .i64(perChunk))
       let first = k.let("first", stretch.remainder(by: segments) * segment)
       let count = k.let("count", (length - first).minimum(segment))
-      let place_ = k.let("outer", stretch.divided(by: segments))
-      let batch = k.let("batch", place_.divided(by: lineBlocks))
-      let firstLine = k.let("first_line", place_.remainder(by: lineBlocks) * height)
+      let lineBlock = k.let("line_block", stretch.divided(by: segments))
+      let batch = k.let("batch", lineBlock.divided(by: lineBlocks))
+      let firstLine = k.let("first_line", lineBlock.remainder(by: lineBlocks) * height)
       let valid = k.let("valid", (allLines - firstLine).minimum(height))
       let rows = k.let("rows", (valid - 1) * patchWidth + count)
       k.if(stretch.notEqual(current.value)) {
@@ -142,22 +142,18 @@ struct PanelConvolutionKernels {
     }
     var recipe = Recipe()
     let weight = recipe.addWeight(panels, name: (node.operands[1].map { graph[$0].name } ?? "") + " panels")
-    let inPlace = rest.sameShape.first.map { shared in
-      InPlace(operand: 2 + (rest.indices.firstIndex(of: shared.index) ?? 0), result: 0)
-    }
     recipe.steps.append(
-      .init(
-        action: .kernel(k.finish()), reads: [.operand(0), weight] + rest.indices.map { .operand($0) },
-        writes: [.result(0)], inPlace: inPlace.map { [$0] } ?? [],
-        label: EpilogueOperands.label("conv", op.epilogue)))
+      rest.step(
+        k.finish(), reads: [.operand(0), weight], label: EpilogueOperands.label("conv", op.epilogue)))
     return recipe
   }
 
-  /// Lines of results of a piece: as many as fit `longest` positions and the copied inputs.
+  /// Lines of results of a piece: as many as fit `mostPositions` and the copied inputs.
   private func lineCount(
     _ k: KernelBuilder, _ length: Expression, _ allLines: Expression, _ segments: Expression, _ patchWidth: Expression
   ) -> Expression {
-    let byPositions = (Expression.i64(Self.longest) - length.minimum(.i64(Self.longest))).divided(by: patchWidth) + 1
+    let byPositions =
+      (Expression.i64(Self.mostPositions) - length.minimum(.i64(Self.mostPositions))).divided(by: patchWidth) + 1
     let byInputs = Expression.i64(Self.patchElements / channels).divided(by: patchWidth) - .i64(lines - 1)
     let several = byPositions.minimum(byInputs).minimum(allLines).maximum(1)
     if let segments = segments.literal { return segments == 1 ? k.let("height", several) : 1 }

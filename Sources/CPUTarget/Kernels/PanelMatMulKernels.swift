@@ -2,9 +2,9 @@ import SwageKernel
 import SwagePartition
 import SwageTensor
 
-/// Products of f32 or f64 with a constant matrix, which lies in the plan as panels. A piece of work is a block of rows, which stays
-/// in the second-level cache, and `chunk` columns. Pieces that follow each other share rows, or, where the matrix is large,
-/// columns.
+/// Products of f32 or f64 with a constant matrix, which lies in the plan as panels. A piece of work is a block of rows,
+/// which stays in the second-level cache, and `chunk` columns. Pieces that follow each other share rows, or, where the
+/// matrix is large, columns.
 enum PanelMatMulKernels {
   /// Rows below which the library, which splits the columns further, is faster.
   static let fewestRows = 4
@@ -61,7 +61,7 @@ enum PanelMatMulKernels {
     let x = k.input(element)
     let w = k.input(element)
     let rest = KernelEpilogue(epilogue, node, in: graph, result: result.shape, element: element, k)
-    let y = k.output(element, mayAlias: rest.sameShape.map(\.buffer))
+    let y = k.output(element, mayAlias: rest.sameShape)
     let m = k.size(rows)
     let block = k.blockSize("block", m, largest: largest, step: 6)
     let blocks = k.let("blocks", m.ceilDivided(by: block))
@@ -94,14 +94,9 @@ enum PanelMatMulKernels {
     }
     var recipe = Recipe()
     let weight = recipe.addWeight(panels, name: (node.operands[1].map { graph[$0].name } ?? "") + " panels")
-    let reads: [Recipe.Slot?] = [.operand(0), weight] + rest.indices.map { .operand($0) }
-    let inPlace = rest.sameShape.first.map { shared in
-      InPlace(operand: 2 + (rest.indices.firstIndex(of: shared.index) ?? 0), result: 0)
-    }
     recipe.steps.append(
-      .init(
-        action: .kernel(k.finish()), reads: reads, writes: [.result(0)], inPlace: inPlace.map { [$0] } ?? [],
-        label: EpilogueOperands.label(name, epilogue)))
+      rest.step(
+        k.finish(), reads: [.operand(0), weight], label: EpilogueOperands.label(name, epilogue)))
     return recipe
   }
 }

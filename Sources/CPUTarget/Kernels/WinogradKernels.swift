@@ -5,9 +5,9 @@ import SwageTensor
 /// Convolutions of 3 by 3 filters in f32 by minimal filtering: 2.25 or 4 times fewer multiplications than by the
 /// definition (`WinogradTransform`).
 ///
-/// A unit works through its share of pieces, each a block of tiles of the picture and a group of filters: the tiles' inputs
-/// are transformed once for each piece into the unit's own scratch memory, multiplied with the filters' panels point by point,
-/// and transformed back with the epilogue. A value that is not finite spreads to the other results of its tile.
+/// A unit works through its share of pieces, each a block of tiles of the picture and a group of filters: the tiles'
+/// inputs are transformed once for each piece into the unit's own scratch memory, multiplied with the filters' panels point
+/// by point, and transformed back with the epilogue. A value that is not finite spreads to the other results of its tile.
 struct WinogradKernels {
   /// Filters whose products are transformed back together.
   private static let filterBlock = 64
@@ -57,7 +57,7 @@ struct WinogradKernels {
     let source = k.input(.f32)
     let filter = k.input(.f32)
     let rest = KernelEpilogue(op.epilogue, node, in: graph, result: result.shape, element: .f32, k)
-    let y = k.output(.f32, mayAlias: rest.sameShape.map(\.buffer))
+    let y = k.output(.f32, mayAlias: rest.sameShape)
     let scratch = k.output(.f32)
 
     let groups = (panelCount + plan.panels - 1) / plan.panels
@@ -103,13 +103,9 @@ struct WinogradKernels {
           column: column, lanes: lanes)
       }
     }
-    let inPlace = rest.sameShape.first.map { shared in
-      InPlace(operand: 2 + (rest.indices.firstIndex(of: shared.index) ?? 0), result: 0)
-    }
     recipe.steps.append(
-      .init(
-        action: .kernel(k.finish()), reads: [.operand(0), weight] + rest.indices.map { .operand($0) },
-        writes: [.result(0), memory], inPlace: inPlace.map { [$0] } ?? [],
+      rest.step(
+        k.finish(), reads: [.operand(0), weight], others: [memory],
         label: EpilogueOperands.label("conv", op.epilogue) + " (winograd \(transform.results))"))
     return recipe
   }

@@ -11,11 +11,13 @@ struct WinogradPlan {
   /// Shares of the work, each with scratch memory of its own.
   var units: Int
 
-  /// Multiply-adds that take as long as one byte from memory: 100 G/s beside 12 GB/s on two cores of 2021 to 2023.
+  // The costs are estimates in multiply-adds of a product; no measurement stands behind the single numbers.
+
+  /// Multiply-adds that take as long as one byte from memory: about 100 G/s beside 12 GB/s.
   private static let multiplyAddsPerByte = 8.0
-  /// Time of a multiply-add inside a transform, beside one in a product: they go through memory that is nearer.
+  /// A multiply-add inside a transform, which goes through memory that is nearer.
   private static let transformCost = 4.0
-  /// The library's direct convolution reaches about this share of a product's speed.
+  /// Speed of a convolution by its definition, beside that of a product.
   private static let directSpeed = 0.9
   /// Transformed filters are not made larger than this: they would fill memory.
   private static let largestFilters = 64 << 20
@@ -29,23 +31,16 @@ struct WinogradPlan {
   static func choose(channels: Int, filters: Int, result: [Dim], threads: Int) -> WinogradPlan? {
     // Up to 256 terms count as exact: the importer gives integers to such convolutions.
     guard channels * 9 > Convolution.exactTerms, filters >= 16 else { return nil }
-    let sizes = result.dropLast().map(assumed)
-    let batch = result[0].constant ?? 1
-    let pixels = Double(batch * sizes[1] * sizes[2])
-    let weights = Double(channels * filters)
-    var best = max(pixels * 9 * weights / directSpeed, 9 * 4 * weights * multiplyAddsPerByte)
-    var chosen: (transform: WinogradTransform, tiles: Int)?
-    for transform in [WinogradTransform.two, .four] {
-      let side = transform.results
-      let points = Double(transform.inputs * transform.inputs)
-      guard Int(points) * channels * filters * 4 <= largestFilters || side == 2 else { continue }
-      let tiles = batch * ((sizes[1] + side - 1) / side) * ((sizes[2] + side - 1) / side)
-      let products = max(points * Double(tiles) * weights, points * 4 * weights * multiplyAddsPerByte)
-      let moved = points * Double(tiles) * Double(channels + filters) * Double(2 * transform.inputs)
-      let time = products + moved * transformCost
-      if time < best { (best, chosen) = (time, (transform, tiles)) }
+    let transforms: [WinogradTransform?] = [nil, .two, .four].filter { transform in
+      guard let points = transform.map({ $0.inputs * $0.inputs }), points > 16 else { return true }
+      return points * channels * filters * 4 <= largestFilters
     }
-    guard let (transform, tiles) = chosen else { return nil }
+    let picture = picture(result)
+    let costs = transforms.map { cost($0, channels, filters, picture) }
+    guard let best = costs.indices.min(by: { costs[$0] < costs[$1] }), let transform = transforms[best] else {
+      return nil
+    }
+    let tiles = tileCount(transform, picture)
     let panelCount = (filters + ProductTile.columns(.f32) - 1) / ProductTile.columns(.f32)
     // Filters beyond the caches are read as few times as possible.
     let perTile = transform.inputs * transform.inputs * channels
@@ -61,9 +56,31 @@ struct WinogradPlan {
       panels: (panelCount + groups - 1) / groups, units: threads)
   }
 
-  private static func assumed(_ size: Dim) -> Int {
-    if let known = size.constant { return known }
-    let symbols = Dictionary(size.symbols.map { ($0, Dim(assumedSide)) }, uniquingKeysWith: { first, _ in first })
-    return min(max(size.substituting(symbols).constant ?? 32, 1), assumedSide)
+  /// Batch, height and width, as far as they are known.
+  private static func picture(_ result: [Dim]) -> [Int] {
+    let symbols = Set(result.flatMap(\.symbols))
+    let values = Dictionary(uniqueKeysWithValues: symbols.map { ($0, Dim(assumedSide)) })
+    let sizes = result[1...2].map { max($0.substituting(values).constant ?? assumedSide, 1) }
+    return [result[0].constant ?? 1] + sizes
+  }
+
+  private static func tileCount(_ transform: WinogradTransform, _ picture: [Int]) -> Int {
+    let side = transform.results
+    return picture[0] * ((picture[1] + side - 1) / side) * ((picture[2] + side - 1) / side)
+  }
+
+  /// Multiply-adds that would take as long; without a transform, those of the definition.
+  private static func cost(_ transform: WinogradTransform?, _ channels: Int, _ filters: Int, _ picture: [Int]) -> Double
+  {
+    let weights = Double(channels) * Double(filters)
+    func atLeastReading(_ numbers: Double, _ work: Double) -> Double { max(work, numbers * 4 * multiplyAddsPerByte) }
+    guard let transform else {
+      let pixels = picture.reduce(1) { $0 * Double($1) }
+      return atLeastReading(9 * weights, pixels * 9 * weights / directSpeed)
+    }
+    let points = Double(transform.inputs * transform.inputs)
+    let tiles = Double(tileCount(transform, picture))
+    let moved = points * tiles * Double(channels + filters) * Double(2 * transform.inputs)
+    return atLeastReading(points * weights, points * tiles * weights) + moved * transformCost
   }
 }

@@ -8,11 +8,7 @@ extension KernelBuilder {
     split(Dim(units), work: work.floorDivided(by: Dim(units)))
     let begin = self.let("begin_item", (unit * items).divided(by: .i64(units)))
     let end = self.let("end_item", ((unit + 1) * items).divided(by: .i64(units)))
-    loop("item", from: begin, to: end, body: body)
-  }
-
-  private func loop(_ hint: String, from: Expression, to: Expression, body: (Expression) -> Void) {
-    loop(hint, from: from, to: to, .plain, body)
+    loop("item", from: begin, to: end, .plain, body)
   }
 
   /// The size of blocks that divide `total` evenly: at most `largest`, a multiple of `step` unless there is less.

@@ -26,11 +26,10 @@ enum ScatteredConvolution {
       .init(
         action: .matmul(MatMulCall(transposeA: false, transposeB: false, hasBias: false, postOps: [])),
         reads: [.operand(0), weights], writes: [products], label: "conv (product)"))
-    let others = EpilogueOperands.indices(op.epilogue)
     recipe.steps.append(
       .init(
-        action: .kernel(place(op, x, node, graph, filters: filters, others: others)),
-        reads: [products] + others.map { .operand($0) }, writes: [.result(0)],
+        action: .kernel(place(op, x, node, graph, filters: filters)),
+        reads: [products] + EpilogueOperands.indices(op.epilogue).map { .operand($0) }, writes: [.result(0)],
         label: EpilogueOperands.label("conv (place)", op.epilogue), isMain: false))
     return recipe
   }
@@ -49,7 +48,7 @@ enum ScatteredConvolution {
 
   /// A unit is one row of the result along the last spatial axis.
   private static func place(
-    _ op: Convolution, _ x: TensorType, _ node: Node, _ graph: Graph, filters: Int, others: [Int]
+    _ op: Convolution, _ x: TensorType, _ node: Node, _ graph: Graph, filters: Int
   ) -> KernelFunction {
     let result = graph.type(of: node.results[0])
     let spatial = x.rank - 2
@@ -57,7 +56,7 @@ enum ScatteredConvolution {
     let area = op.strides.reduce(1, *)
     let k = KernelBuilder("place_blocks_f32")
     let products = k.input(.f32)
-    let buffers = Dictionary(uniqueKeysWithValues: others.map { ($0, k.input(.f32)) })
+    let rest = KernelEpilogue(op.epilogue, node, in: graph, result: result.shape, element: .f32, k)
     let y = k.output(.f32)
     let rows = Array(result.shape.dropLast(2))
     k.split(rows.reduce(1, *), work: result.shape[spatial] * Dim(filters * 8))
@@ -73,28 +72,13 @@ enum ScatteredConvolution {
     let columns = k.size(x.shape[spatial])
     let from = k.let("from", source * columns * .i64(area * filters) + tap * .i64(width * filters))
     let target = k.let("target", k.unit * k.size(result.shape[spatial]) * .i64(filters))
-    let strides = Dictionary(
-      uniqueKeysWithValues: others.map { index in
-        (index, k.broadcastStrides(node.type(index, in: graph)?.shape ?? [], to: result.shape))
-      })
-    let bases = strides.mapValues { k.let("base", offset(position, $0)) }
     // Elements of one block row lie together in both.
     k.loop("lane", to: .i64(width * filters), .plain) { lane in
       let part = k.let("part", lane.divided(by: .i64(filters)))
       let filter = k.let("filter", lane.remainder(by: .i64(filters)))
       k.loop("column", to: columns, .vector) { column in
-        var value = k.load(products, from + column * .i64(area * filters) + lane)
-        for step in op.epilogue.steps {
-          switch step {
-          case .unary(let unary): value = ElementwiseExpressions.unary(unary, value, .f32)
-          case .binary(let function, let index):
-            guard let buffer = buffers[index], let base = bases[index], let own = strides[index] else {
-              preconditionFailure("epilogue operand \(index) was not declared")
-            }
-            let at = base + (column * .i64(width) + part) * own[spatial] + filter * own[spatial + 1]
-            value = ElementwiseExpressions.binary(function, value, k.load(buffer, at), .f32)
-          }
-        }
+        let finish = rest.line(position + [column * .i64(width) + part], from: filter, k)
+        let value = finish(k.load(products, from + column * .i64(area * filters) + lane), 0)
         k.store(y, target + column * .i64(width * filters) + lane, value)
       }
     }
