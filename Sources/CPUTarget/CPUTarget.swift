@@ -47,7 +47,7 @@ enum CPUCost {
     let hasProducts = recipe.steps.contains { step in
       switch step.action {
       case .convolution, .matmul: true
-      case .kernel(let function): function.body.contains(where: \.containsProduct)
+      case .kernel(let function): !function.body.flatMap(\.products).isEmpty
       case .bindSymbols: false
       }
     }

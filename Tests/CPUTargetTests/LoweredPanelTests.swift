@@ -64,7 +64,7 @@ import Testing
     ]
     let short = Setting(
       c: 6, m: 18, size: [11, 5], kernel: [3, 3], strides: [1, 1], dilations: [2, 1], begin: [2, 1], end: [2, 1])
-    for (setting, type) in (settings + [short]).flatMap({ [($0, ElementType.f32), ($0, .f64)] }) {
+    for (setting, type) in (settings + [short]).flatMap({ [($0, ElementType.f32), ($0, .f64), ($0, .bf16)] }) {
       let x = random.tensor(type, [2] + setting.size + [setting.c], scale: 1)
       let w = random.tensor(type, [setting.m, setting.c] + setting.kernel, scale: 1)
       let bias = random.tensor(type, [setting.m], scale: 1)
@@ -84,8 +84,11 @@ import Testing
   @Test func panelProducts() throws {
     var random = SeededNumbers(62)
     let cases = LoweredCases()
-    for (shape, n) in [([4, 7], 9), ([2, 77, 100], 130), ([3, 2, 5, 900], 33), ([500, 33], 16), ([13, 1], 5)] {
-      let type: ElementType = shape[0] == 13 ? .f64 : .f32
+    let sizes = [
+      ([4, 7], 9), ([2, 77, 100], 130), ([3, 2, 5, 900], 33), ([500, 33], 16), ([13, 1], 5), ([45, 64], 96),
+      ([5, 2051], 40),
+    ]
+    for (type, (shape, n)) in [ElementType.f32, .f64, .bf16].flatMap({ type in sizes.map { (type, $0) } }) {
       let x = random.tensor(type, shape, scale: 1)
       let depth = shape[shape.count - 1]
       let bias = random.tensor(type, [n], scale: 1)

@@ -7,12 +7,10 @@ import SwageTensor
 /// et al., "FlashAttention", 2022).
 ///
 /// A unit is a block of queries of one batch element. Keys and values are laid out as panels beforehand, once for all
-/// queries, in the type that the products are computed in.
+/// queries. Products of bf16 take queries and weights in bf16; narrower floats are computed in f32.
 struct AttentionKernels {
   /// Head sizes above which the blocks of a unit no longer fit the first-level cache.
   static let largestHead = 1024
-  /// Queries of a unit, in whole tiles.
-  private static let largestBlock = 48
 
   /// nil where the head sizes are not known or too large.
   static func make(_ op: Attention, _ node: Node, in graph: Graph) -> Recipe? {
@@ -20,56 +18,66 @@ struct AttentionKernels {
       let head = q.shape[q.rank - 1].constant, let width = v.shape[q.rank - 1].constant,
       (1...largestHead).contains(head), (1...largestHead).contains(width)
     else { return nil }
-    let compute = q.elementType.computeType
-    let columns = ProductTile.columns(compute)
-    let stored: ElementType = compute == .f64 ? .f64 : .f32
+    let tile = ProductTile.of(q.elementType) ?? .f32
     let count = v.shape[v.rank - 2]
     let batch = Array(keys.shape.dropLast(2))
     var recipe = Recipe()
-    let keyPanels = TensorType(stored, batch + [count.ceilDivided(by: Dim(columns)), Dim(head), Dim(columns)])
-    let keySlot = recipe.addTemporary(keyPanels)
-    recipe.steps.append(
-      .init(
-        action: .kernel(
-          panels(keys, stored, rows: Dim(head), count, columns, isTransposed: !op.isKeyTransposed, "keys")),
-        reads: [.operand(1)], writes: [keySlot], label: "attention (keys)", isMain: false))
-    let valuePanels = TensorType(stored, batch + [Dim((width + columns - 1) / columns), count, Dim(columns)])
-    let valueSlot = recipe.addTemporary(valuePanels)
-    recipe.steps.append(
-      .init(
-        action: .kernel(panels(v, stored, rows: count, Dim(width), columns, isTransposed: false, "values")),
-        reads: [.operand(2)], writes: [valueSlot], label: "attention (values)", isMain: false))
+    /// Lays out operand `index`, matrices `[rows, n]`, in a step of its own.
+    func panels(_ index: Int, _ x: TensorType, rows: Dim, _ n: Dim, isTransposed: Bool, _ what: String) -> Recipe.Slot {
+      let lines = tile.whole(rows).floorDivided(by: Dim(tile.together))
+      let panelCount = n.ceilDivided(by: Dim(tile.columns))
+      let slot = recipe.addTemporary(TensorType(tile.element, batch + [panelCount, lines, Dim(tile.line)]))
+      let function = Self.panels(x, tile, rows: rows, n, isTransposed: isTransposed, what)
+      recipe.steps.append(
+        .init(
+          action: .kernel(function), reads: [.operand(index)], writes: [slot], label: "attention (\(what))",
+          isMain: false))
+      return slot
+    }
+    let keySlot = panels(1, keys, rows: Dim(head), count, isTransposed: !op.isKeyTransposed, "keys")
+    let valueSlot = panels(2, v, rows: count, Dim(width), isTransposed: false, "values")
     let mask = node.type(3, in: graph)
-    let kernels = AttentionKernels(
-      op, q: q, panels: stored, mask: mask, head: head, width: width, count: count)
+    let kernels = AttentionKernels(op, q: q, tile, mask: mask, head: head, width: width, count: count)
     let reads: [Recipe.Slot?] = [.operand(0), keySlot, valueSlot] + (mask == nil ? [] : [.operand(3)])
     recipe.steps.append(
       .init(action: .kernel(kernels.function()), reads: reads, writes: [.result(0)], label: "attention"))
     return recipe
   }
 
-  /// Matrices `[rows, n]` (or `[n, rows]` where `isTransposed`) as panels `[⌈n / columns⌉, rows, columns]`, with zeros
-  /// behind the last column. A unit is one panel.
+  /// Matrices `[rows, n]` (or `[n, rows]` where `isTransposed`) as panels, with zeros behind the last column and the last
+  /// row. A unit is one panel.
   private static func panels(
-    _ x: TensorType, _ stored: ElementType, rows: Dim, _ n: Dim, _ columns: Int, isTransposed: Bool, _ what: String
+    _ x: TensorType, _ tile: ProductTile, rows: Dim, _ n: Dim, isTransposed: Bool, _ what: String
   ) -> KernelFunction {
-    let panelCount = n.ceilDivided(by: Dim(columns))
+    let panelCount = n.ceilDivided(by: Dim(tile.columns))
     let k = KernelBuilder("attention_\(what)_\(x.elementType.name)")
     let source = k.input(x.elementType)
-    let target = k.output(stored)
-    k.split(x.shape.dropLast(2).reduce(1, *) * panelCount, work: rows * Dim(columns * 2))
+    let target = k.output(tile.element)
+    k.split(x.shape.dropLast(2).reduce(1, *) * panelCount, work: rows * Dim(tile.columns * 2))
     let (rowCount, count, panels) = (k.size(rows), k.size(n), k.size(panelCount))
+    let together = tile.together
+    let lines = k.let("lines", k.size(tile.whole(rows)).divided(by: .i64(together)))
     let matrix = k.let("matrix", k.unit.divided(by: panels) * rowCount * count)
-    let first = k.let("first", k.unit.remainder(by: panels) * .i64(columns))
-    let lanes = k.let("lanes", (count - first).minimum(.i64(columns)))
-    k.loop("row", to: rowCount) { row in
-      let to = k.let("to", (k.unit * rowCount + row) * .i64(columns))
-      let (from, step) =
-        isTransposed ? (matrix + first * rowCount + row, rowCount) : (matrix + row * count + first, Expression.i64(1))
-      let start = k.let("from", from)
-      k.loop("lane", to: lanes, .vector) { k.store(target, to + $0, k.load(source, start + $0 * step)) }
-      k.loop("lane", from: lanes, to: .i64(columns), .vector) {
-        k.store(target, to + $0, .literal(0, stored.computeType))
+    let first = k.let("first", k.unit.remainder(by: panels) * .i64(tile.columns))
+    let lanes = k.let("lanes", (count - first).minimum(.i64(tile.columns)))
+    let zero = Expression.literal(0, tile.element.computeType)
+    k.loop("line", to: lines) { line in
+      let to = k.let("to", (k.unit * lines + line) * .i64(tile.line))
+      for term in 0..<together {
+        let row = k.let("row", line * .i64(together) + .i64(term))
+        func write(_ lane: Expression, _ value: Expression) {
+          k.store(target, to + lane * .i64(together) + .i64(term), value)
+        }
+        let (start, step) =
+          isTransposed
+          ? (matrix + first * rowCount + row, rowCount) : (matrix + row * count + first, Expression.i64(1))
+        k.if(row.lessThan(rowCount)) {
+          let from = k.let("from", start)
+          k.loop("lane", to: lanes, .vector) { write($0, k.load(source, from + $0 * step)) }
+          k.loop("lane", from: lanes, to: .i64(tile.columns), .vector) { write($0, zero) }
+        } else: {
+          k.loop("lane", to: .i64(tile.columns), .vector) { write($0, zero) }
+        }
       }
     }
     return k.finish()
@@ -83,6 +91,7 @@ struct AttentionKernels {
   private let queries: Dim
   private let keyCount: Dim
   private let compute: ScalarType
+  private let tile: ProductTile
   private let k: KernelBuilder
   private let (q, keys, v): (KernelBuffer, KernelBuffer, KernelBuffer)
   private let mask: KernelBuffer?
@@ -91,15 +100,19 @@ struct AttentionKernels {
   private let block: Int
   /// Keys of a block.
   private let lanes = 256
-  /// Columns of a panel.
-  private let columns: Int
+  /// Terms of a score: the head's, and zeros behind them.
+  private let depth: Int
   /// The width of the values in whole panels.
   private let sumWidth: Int
+  /// Whether scores are powers of two that are scaled behind the product: queries stay as they are, and weights are as
+  /// exact as bf16 is.
+  private var isCoarse: Bool { tile.element == .bf16 }
 
   private init(
-    _ op: Attention, q: TensorType, panels: ElementType, mask: TensorType?, head: Int, width: Int, count: Dim
+    _ op: Attention, q: TensorType, _ tile: ProductTile, mask: TensorType?, head: Int, width: Int, count: Dim
   ) {
     self.op = op
+    self.tile = tile
     maskType = mask
     batch = Array(q.shape.dropLast(2))
     self.head = head
@@ -107,14 +120,14 @@ struct AttentionKernels {
     queries = q.shape[q.rank - 2]
     keyCount = count
     compute = q.elementType.computeType
-    columns = ProductTile.columns(compute)
-    sumWidth = (width + columns - 1) / columns * columns
-    block = max(
-      1, min(queries.constant ?? Self.largestBlock, head <= 256 && width <= 256 ? Self.largestBlock : 24))
+    depth = tile.whole(Dim(head)).constant ?? head
+    sumWidth = tile.panelCount(width) * tile.columns
+    let largest = tile.usesMatrixUnit ? 64 : 48
+    block = max(1, min(queries.constant ?? largest, head <= 256 && width <= 256 ? largest : largest / 2))
     let k = KernelBuilder("attention_\(q.elementType.name)")
     self.q = k.input(q.elementType)
-    keys = k.input(panels)
-    v = k.input(panels)
+    keys = k.input(tile.element)
+    v = k.input(tile.element)
     self.mask = mask.map { k.input($0.elementType) }
     y = k.output(q.elementType)
     self.k = k
@@ -128,10 +141,8 @@ struct AttentionKernels {
     let first = k.let("first", k.unit.remainder(by: b) * .i64(block))
     let valid = k.let("valid", (m - first).minimum(.i64(block)))
     let zero = Expression.literal(0, compute)
-    let scaled = k.array("scaled", compute, count: block * head)
-    let source = k.let("source", (matrix * m + first) * .i64(head))
-    let queryCount = k.let("query_count", valid * .i64(head))
-    k.loop("i", to: queryCount, .vector) { k.store(scaled, $0, k.load(q, source + $0) * .literal(op.scale, compute)) }
+    let taken = k.array("queries", of: tile.element, count: block * depth)
+    takeQueries(to: taken, from: k.let("source", (matrix * m + first) * .i64(head)), rows: valid)
 
     let sums = k.array("sums", compute, count: block * sumWidth)
     let peaks = k.array("peaks", compute, count: block)
@@ -142,8 +153,11 @@ struct AttentionKernels {
       k.store(totals, i, zero)
     }
     let scores = k.array("scores", compute, count: block * lanes)
-    let keyStart = k.let("keys", matrix * n.ceilDivided(by: columns) * .i64(head * columns))
-    let valueStart = k.let("values", matrix * n * .i64(sumWidth))
+    // Weights take the place of scores, unless they are narrower.
+    let weights = isCoarse ? k.array("weights", of: tile.element, count: block * lanes) : scores
+    let keyStart = k.let("keys", matrix * n.ceilDivided(by: tile.columns) * .i64(depth * tile.columns))
+    let valueDepth = k.size(tile.whole(keyCount))
+    let valueStart = k.let("values", matrix * valueDepth * .i64(sumWidth))
     let maskStrides = maskType.map { k.broadcastStrides($0.shape, to: batch + [queries, keyCount]) }
     let maskStart = maskStrides.map { strides in
       k.let("mask", offset(k.unravel(matrix, batch), strides.dropLast(2)))
@@ -153,16 +167,20 @@ struct AttentionKernels {
     let full = k.let("full", until.divided(by: .i64(lanes)) * .i64(lanes))
 
     func keyBlock(_ from: Expression, _ count: Expression) {
-      score(scaled, scores, k.let("line", keyStart + from * .i64(head)), count, rows: valid)
+      score(taken, scores, k.let("line", keyStart + from * .i64(depth)), count, rows: valid)
+      let whole = k.let("whole", tile.usesMatrixUnit ? count.ceilDivided(by: 32) * 32 : count)
       k.loop("row", to: valid) { row in
         let line = k.let("line", row * .i64(lanes))
-        if op.isCausal || mask != nil {
+        let isFinished = op.isCausal || mask != nil
+        if isFinished {
           let query = k.let("query", (first + row).minimum(m - 1))
           k.loop("lane", to: count, .vector) { lane in
             var value = k.load(scores, line + lane)
+            if isCoarse { value = value * .literal(exponentScale, compute) }
             if let mask, let maskStrides, let maskStart {
               let row = maskStart + query * maskStrides[batch.count]
-              value = value + k.load(mask, row + (from + lane) * maskStrides[batch.count + 1])
+              let term = k.load(mask, row + (from + lane) * maskStrides[batch.count + 1])
+              value = value + (isCoarse ? term * .literal(Self.log2e, compute) : term)
             }
             if op.isCausal {
               value = .choose((from + lane).greaterThan(query), .float(-.infinity, compute), value)
@@ -170,16 +188,16 @@ struct AttentionKernels {
             k.store(scores, line + lane, value)
           }
         }
-        accept(row, line, count, scores, peaks, totals, sums)
+        accept(row, line, count, scores, isFinished: isFinished, weights, peaks, totals, sums)
+        if isCoarse, tile.usesMatrixUnit {
+          k.loop("lane", from: count, to: whole, .vector) { k.store(weights, line + $0, zero) }
+        }
       }
-      k.loop("panel", to: .i64(sumWidth / columns)) { panel in
-        let place = valueStart + (panel * n + from) * .i64(columns)
-        k.product(
-          .init(
-            to: .array(sums, panel * .i64(columns)), stride: .i64(sumWidth), left: .array(scores, 0),
-            stride: .i64(lanes), panel: .buffer(v, place), stride: .i64(columns), rows: valid, depth: count,
-            columns: columns, accumulates: true))
-      }
+      k.product(
+        .init(
+          to: .array(sums, 0), stride: .i64(sumWidth), left: .array(weights, 0), stride: .i64(lanes),
+          panel: .buffer(v, valueStart + from * .i64(tile.columns)), size: valueDepth * .i64(tile.columns),
+          count: .i64(sumWidth / tile.columns), rows: valid, depth: whole, columns: tile.columns, accumulates: true))
     }
     if full.literal != 0 {
       k.loop("key", to: full, step: lanes) { keyBlock($0, .i64(lanes)) }
@@ -201,33 +219,59 @@ struct AttentionKernels {
     return k.finish()
   }
 
+  private static let log2e = 1.4426950408889634
+  /// What makes exponents of two of coarse scores.
+  private var exponentScale: Double { op.scale * Self.log2e }
+
+  /// The block's queries, scaled unless they are coarse, with zeros behind each.
+  private func takeQueries(to taken: LocalArray, from source: Expression, rows: Expression) {
+    func take(_ to: Expression, _ from: Expression) {
+      let value = k.load(q, from)
+      k.store(taken, to, isCoarse ? value : value * .literal(op.scale, compute))
+    }
+    if depth == head {
+      let count = k.let("query_count", rows * .i64(head))
+      k.loop("i", to: count, .vector) { take($0, source + $0) }
+      return
+    }
+    k.loop("row", to: rows) { row in
+      let (to, from) = (k.let("to", row * .i64(depth)), k.let("from", source + row * .i64(head)))
+      k.loop("i", to: .i64(head), .vector) { take(to + $0, from + $0) }
+      k.loop("i", from: .i64(head), to: .i64(depth), .vector) { k.store(taken, to + $0, .literal(0, compute)) }
+    }
+  }
+
   /// Scores of the block's queries with `count` keys, and with those behind them up to a whole panel.
   private func score(
-    _ scaled: LocalArray, _ scores: LocalArray, _ start: Expression, _ count: Expression, rows: Expression
+    _ taken: LocalArray, _ scores: LocalArray, _ start: Expression, _ count: Expression, rows: Expression
   ) {
-    k.loop("panel", to: count.ceilDivided(by: columns)) { panel in
-      k.product(
-        .init(
-          to: .array(scores, panel * .i64(columns)), stride: .i64(lanes), left: .array(scaled, 0), stride: .i64(head),
-          panel: .buffer(keys, start + panel * .i64(head * columns)), stride: .i64(columns), rows: rows,
-          depth: .i64(head), columns: columns, accumulates: false))
-    }
+    k.product(
+      .init(
+        to: .array(scores, 0), stride: .i64(lanes), left: .array(taken, 0), stride: .i64(depth),
+        panel: .buffer(keys, start), size: .i64(depth * tile.columns), count: count.ceilDivided(by: tile.columns),
+        rows: rows, depth: .i64(depth), columns: tile.columns, accumulates: false))
   }
 
   /// Turns the scores of one query into weights, and corrects what it gathered so far.
   private func accept(
-    _ row: Expression, _ line: Expression, _ count: Expression, _ scores: LocalArray, _ peaks: LocalArray,
-    _ totals: LocalArray, _ sums: LocalArray
+    _ row: Expression, _ line: Expression, _ count: Expression, _ scores: LocalArray, isFinished: Bool,
+    _ weights: LocalArray, _ peaks: LocalArray, _ totals: LocalArray, _ sums: LocalArray
   ) {
-    let peak = k.reduce("peak", count, .peak(compute)) { k.load(scores, line + $0) }
+    let power: MathFunction = isCoarse ? .exp2Coarse : .expBelowZero
+    func score(_ lane: Expression) -> Expression {
+      let value = k.load(scores, line + lane)
+      return isCoarse && !isFinished ? value * .literal(exponentScale, compute) : value
+    }
+    let peak = k.reduce("peak", count, .peak(compute), score)
     let old = k.let("old", k.load(peaks, row))
     let new = k.let("new", .choose(peak.greaterThan(old), peak, old))
     // While everything is masked there is nothing to subtract.
     let shift = k.let("shift", .choose(new.equal(.float(-.infinity, compute)), .literal(0, compute), new))
-    let correction = k.let("correction", .call(.expBelowZero, [old - shift]))
-    k.loop("lane", to: count, .vector) { lane in
-      k.store(scores, line + lane, .call(.expBelowZero, [k.load(scores, line + lane) - shift]))
-    }
+    let drop = isCoarse ? (old - shift) * .literal(1 / Self.log2e, compute) : old - shift
+    let correction = k.let("correction", .call(.expBelowZero, [drop]))
+    // The sum is of weights before they are rounded: it goes over the place of the scores.
+    k.loop("lane", to: count, .vector) { k.store(scores, line + $0, .call(power, [score($0) - shift])) }
+    if isCoarse { k.loop("lane", to: count, .vector) { k.store(weights, line + $0, k.load(scores, line + $0)) } }
     let sum = k.reduce("sum", count, .sum(compute)) { k.load(scores, line + $0) }
     k.store(totals, row, k.load(totals, row) * correction + sum)
     k.store(peaks, row, new)

@@ -2,22 +2,13 @@ import SwageKernel
 import SwagePartition
 import SwageTensor
 
-/// Convolutions of f32 or f64 over one or two axes as sums of products, one for each line of the filters: along a line of
+/// Convolutions of f32, f64 or bf16 over one or two axes as sums of products, one for each line of the filters: along a line of
 /// the picture, channels last, a filter's line is one run of elements.
 ///
-/// A piece of work is a stretch of results along the last axis, or several short lines of them, for `chunk` filters. What
+/// A piece of work is a stretch of results along the last axis, or several short lines of them, for a chunk of filters. What
 /// it reads is copied once, with zeros for what lies outside the picture. Several lines are one product, in which the
-/// positions that hang over from one line to the next are computed too, and dropped. Pieces that follow each other share
-/// inputs, or, where there are many filters, those.
+/// positions that hang over from one line to the next are computed too, and dropped.
 struct PanelConvolutionKernels {
-  /// Filters that are computed and finished together, at most.
-  private static let chunk = 64
-  /// Positions of a piece, at most: whole tiles of every machine.
-  private static let mostPositions = 48
-  /// Elements that a piece reads, at most: they stay in the second-level cache.
-  private static let patchElements = 96 << 10
-  /// Bytes of filters that may be read once for each stretch.
-  private static let largestNear = 4 << 20
 
   private let op: Convolution
   private let x: TensorType
@@ -27,37 +18,41 @@ struct PanelConvolutionKernels {
   private let (lines, taps): (Int, Int)
   private let (lineStride, stride): (Int, Int)
   private let (lineDilation, dilation): (Int, Int)
-  private let element: ElementType
-  private let columns: Int
+  private let tile: ProductTile
+  private var element: ElementType { tile.element }
+  private var columns: Int { tile.columns }
+  /// Positions of a piece, at most: whole tiles, and what hangs over between a few lines of matrix tiles.
+  private var mostPositions: Int { tile.usesMatrixUnit ? 144 : 48 }
+  /// Elements that a piece reads, at most: they stay in the second-level cache.
+  private var patchElements: Int { tile.usesMatrixUnit ? 480 << 10 : 96 << 10 }
   /// Results of a piece along the last axis, at most.
   private var longest = 1
 
   static func make(_ op: Convolution, _ node: Node, in graph: Graph, threads: Int) -> Recipe? {
     guard op.layout == .channelsLast, op.groups == 1, !op.isTransposed, let x = node.type(0, in: graph),
-      ProductTile.takes(x.elementType), x.rank == 3 || x.rank == 4, let w = node.constant(1, in: graph), w.count > 0,
-      let kernels = PanelConvolutionKernels(op, x, w, graph.type(of: node.results[0]))
+      let tile = ProductTile.of(x.elementType), x.rank == 3 || x.rank == 4, let w = node.constant(1, in: graph),
+      w.count > 0, let kernels = PanelConvolutionKernels(op, x, w, graph.type(of: node.results[0]), tile)
     else { return nil }
     return kernels.recipe(w, node, in: graph, threads: threads)
   }
 
   /// nil where the library is better, or the inputs of a piece are too large.
-  private init?(_ op: Convolution, _ x: TensorType, _ w: Tensor, _ result: TensorType) {
+  private init?(_ op: Convolution, _ x: TensorType, _ w: Tensor, _ result: TensorType, _ tile: ProductTile) {
     self.op = op
+    self.tile = tile
     self.x = x
     self.result = result
-    element = x.elementType
-    columns = ProductTile.columns(element.computeType)
     (filters, channels) = (w.shape[0], w.shape[1])
     let isFlat = x.rank == 3
     (lines, taps) = (isFlat ? 1 : w.shape[2], w.shape[w.shape.count - 1])
     (lineStride, stride) = (isFlat ? 1 : op.strides[0], op.strides[op.strides.count - 1])
     (lineDilation, dilation) = (isFlat ? 1 : op.dilations[0], op.dilations[op.dilations.count - 1])
     // Fewer filters leave most of a panel empty; each product is written out.
-    guard filters * 2 >= (filters + columns - 1) / columns * columns, lines <= 32, dilation == 1 || taps <= 32,
+    guard tile.usesMatrixUnit || filters * 2 >= tile.panelCount(filters) * tile.columns, lines <= 32, dilation == 1 || taps <= 32,
       let reach = Checked.product([taps - 1, dilation]), let perLine = Checked.product([lines, channels]),
-      perLine * (reach + 1) <= Self.patchElements
+      perLine * (reach + 1) <= patchElements
     else { return nil }
-    longest = min(Self.mostPositions, (Self.patchElements / perLine - reach - 1) / stride + 1)
+    longest = min(mostPositions, (patchElements / perLine - reach - 1) / stride + 1)
     guard longest >= min(12, result.shape[result.rank - 2].constant ?? 12) else { return nil }
   }
 
@@ -66,13 +61,16 @@ struct PanelConvolutionKernels {
   private var joinsLines: Bool { x.rank == 4 && stride == 1 && lineStride == 1 && lineDilation == 1 }
 
   private func recipe(_ w: Tensor, _ node: Node, in graph: Graph, threads: Int) -> Recipe? {
-    let panelCount = (filters + columns - 1) / columns
-    guard let panels = panels(w, panelCount) else { return nil }
-    let width = min(Self.chunk, panelCount * columns)
+    let panelCount = tile.panelCount(filters)
+    guard let panels = panels(w) else { return nil }
+    let width = min(tile.chunk, panelCount * columns)
     let perChunk = width / columns
-    let chunks = (panelCount + perChunk - 1) / perChunk
+    let order = PieceOrder(chunks: (panelCount + perChunk - 1) / perChunk, bytes: panels.byteCount, tile)
     let isFlat = x.rank == 3
-    let depth = taps * channels
+    // A line of a filter is one run, unless its taps lie apart.
+    let runs = dilation == 1 ? 1 : taps
+    let depth = taps / runs * channels
+    let runSize = tile.panel(depth: depth)
 
     let k = KernelBuilder("conv_panels_\(element.name)")
     let source = k.input(element)
@@ -89,15 +87,12 @@ struct PanelConvolutionKernels {
     let lineBlocks = k.let("line_blocks", allLines.ceilDivided(by: height))
     let stretches = k.let("stretches", k.size(result.shape[0]) * lineBlocks * segments)
     let current = k.variable("current", .i64(-1))
-    let patch = k.array("patch", element.computeType, count: Self.patchElements)
-    let sums = k.array("sums", element.computeType, count: Self.mostPositions * width)
-    let sharesFilters = panels.byteCount > Self.largestNear
-    let work = result.shape.reduce(1, *) * Dim(lines * depth)
-    k.share(stretches * .i64(chunks), units: threads * 4, work: work) { item in
-      let outer = sharesFilters ? stretches : .i64(chunks)
-      let (high, low) = (k.let("high", item.divided(by: outer)), k.let("low", item.remainder(by: outer)))
-      let stretch = sharesFilters ? low : high
-      let panel = k.let("panel", (sharesFilters ? high : low) * .i64(perChunk))
+    let patch = k.array("patch", of: element, count: patchElements)
+    let sums = k.array("sums", of: tile.sums, count: mostPositions * width)
+    let work = result.shape.reduce(1, *) * Dim(lines * taps * channels)
+    k.share(stretches * .i64(order.chunks), units: threads * 4, work: work) { item in
+      let (stretch, chunk) = order.place(item, blocks: stretches, k)
+      let panel = k.let("panel", chunk * .i64(perChunk))
       let first = k.let("first", stretch.remainder(by: segments) * segment)
       let count = k.let("count", (length - first).minimum(segment))
       let lineBlock = k.let("line_block", stretch.divided(by: segments))
@@ -111,19 +106,15 @@ struct PanelConvolutionKernels {
         k.assign(current, stretch)
       }
       let own = k.let("own", (Expression.i64(panelCount) - panel).minimum(.i64(perChunk)))
-      k.loop("p", to: own) { p in
-        let weights = k.let("weights", (panel + p) * .i64(lines * depth * columns))
-        // A line of a filter is one run, unless its taps lie apart.
-        let runs = dilation == 1 ? 1 : taps
-        for (index, (line, run)) in (0..<lines).flatMap({ line in (0..<runs).map { (line, $0) } }).enumerated() {
-          k.product(
-            .init(
-              to: .array(sums, p * .i64(columns)), stride: .i64(width),
-              left: .array(patch, (patchWidth * .i64(line) + .i64(run * dilation)) * .i64(channels)),
-              stride: .i64(stride * channels),
-              panel: .buffer(filter, weights + .i64(index * (depth / runs) * columns)), stride: .i64(columns),
-              rows: rows, depth: .i64(depth / runs), columns: columns, accumulates: index > 0))
-        }
+      let weights = k.let("weights", panel * .i64(lines * runs * runSize))
+      for (index, (line, run)) in (0..<lines).flatMap({ line in (0..<runs).map { (line, $0) } }).enumerated() {
+        k.product(
+          .init(
+            to: .array(sums, 0), stride: .i64(width),
+            left: .array(patch, (patchWidth * .i64(line) + .i64(run * dilation)) * .i64(channels)),
+            stride: .i64(stride * channels), panel: .buffer(filter, weights + .i64(index * runSize)),
+            size: .i64(lines * runs * runSize), count: own, rows: rows, depth: .i64(depth), columns: columns,
+            accumulates: index > 0))
       }
       let column = k.let("column", panel * .i64(columns))
       let lanes = k.let("lanes", (Expression.i64(filters) - column).minimum(own * .i64(columns)))
@@ -153,8 +144,8 @@ struct PanelConvolutionKernels {
     _ k: KernelBuilder, _ length: Expression, _ allLines: Expression, _ segments: Expression, _ patchWidth: Expression
   ) -> Expression {
     let byPositions =
-      (Expression.i64(Self.mostPositions) - length.minimum(.i64(Self.mostPositions))).divided(by: patchWidth) + 1
-    let byInputs = Expression.i64(Self.patchElements / channels).divided(by: patchWidth) - .i64(lines - 1)
+      (Expression.i64(mostPositions) - length.minimum(.i64(mostPositions))).divided(by: patchWidth) + 1
+    let byInputs = Expression.i64(patchElements / channels).divided(by: patchWidth) - .i64(lines - 1)
     let several = byPositions.minimum(byInputs).minimum(allLines).maximum(1)
     if let segments = segments.literal { return segments == 1 ? k.let("height", several) : 1 }
     return k.let("height", .choose(segments.equal(1), several, 1))
@@ -196,17 +187,22 @@ struct PanelConvolutionKernels {
     }
   }
 
-  /// `[filter][channel][line][tap]` to `[panel][line][tap][channel][column]`.
-  private func panels(_ w: Tensor, _ panelCount: Int) -> Tensor? {
-    let (channels, filters, columns, area) = (channels, filters, columns, lines * taps)
-    let name = "convolution panels \(columns)"
-    return ProductTile.rearranged([panelCount, area, channels, columns], name, w) { place in
+  /// `[filter][channel][line][tap]` to `[panel][line][run]` of panels, whose terms are `[tap of the run][channel]`.
+  private func panels(_ w: Tensor) -> Tensor? {
+    let (channels, filters, columns, tile) = (channels, filters, columns, tile)
+    let area = lines * taps
+    let tapsTogether = dilation == 1 ? taps : 1
+    let size = tile.panel(depth: tapsTogether * channels)
+    let runs = area / tapsTogether
+    let shape = [tile.panelCount(filters), runs, size / tile.line, tile.line]
+    return tile.rearranged(shape, "convolution panels \(columns) \(tapsTogether)", w) { move in
       for filter in 0..<filters {
         let (panel, column) = (filter / columns, filter % columns)
         for channel in 0..<channels {
           for tap in 0..<area {
-            place(
-              ((panel * area + tap) * channels + channel) * columns + column,
+            let run = (panel * runs + tap / tapsTogether) * size
+            move(
+              run + tile.place(tap % tapsTogether * channels + channel, column),
               (filter * channels + channel) * area + tap)
           }
         }

@@ -2,30 +2,65 @@ import CRuntime
 import SwageKernel
 import SwageTensor
 
-/// How matrices are laid out for `Statement.product` on this machine.
-enum ProductTile {
-  /// Columns of a product: two vectors of AVX-512 or AVX2, four of NEON.
-  static func columns(_ type: ScalarType) -> Int {
-    let f32 = swage_cpu_has("avx512f") ? 32 : 16
-    return type == .f64 ? f32 / 2 : f32
+/// How matrices of one element type are laid out for `Statement.product` on this machine.
+struct ProductTile {
+  let element: ElementType
+  /// The type of sums.
+  let sums: ElementType
+  /// Columns of a product: two vectors of AVX-512 or AVX2, four of NEON, two matrix tiles.
+  let columns: Int
+  /// Terms that lie beside each other in a panel.
+  let together: Int
+  /// Whether products are so fast (AMX) that the way of the data from cache to cache decides.
+  let usesMatrixUnit: Bool
+
+  static let f32 = ProductTile(.f32, sums: .f32)
+
+  /// nil where there is no product of such elements.
+  static func of(_ element: ElementType) -> ProductTile? {
+    Statement.Product.sums(of: element).map { ProductTile(element, sums: $0) }
   }
 
-  /// Types of elements that kernels of panels are made for.
-  static func takes(_ type: ElementType) -> Bool { type == .f32 || type == .f64 }
+  private init(_ element: ElementType, sums: ElementType) {
+    self.element = element
+    self.sums = sums
+    let f32 = swage_cpu_has("avx512f") ? 32 : 16
+    columns = element == .f64 ? f32 / 2 : f32
+    together = Statement.Product.termsTogether(element)
+    usesMatrixUnit = element == .bf16 && swage_cpu_has("amx_bf16")
+  }
 
-  /// A matrix `[depth, n]` (or `[n, depth]` where `isTransposed`) as panels: `[⌈n / columns⌉, depth, columns]`, with
-  /// zeros behind the last column. Large ones are made when they are written.
-  static func panels(_ matrix: Tensor, isTransposed: Bool) -> Tensor? {
-    guard takes(matrix.elementType), matrix.shape.count == 2 else { return nil }
-    let columns = columns(matrix.elementType.computeType)
+  /// Columns that are computed and finished together, at most. What is on the left goes from cache to cache once for all.
+  var chunk: Int { usesMatrixUnit ? 128 : 64 }
+
+  /// Elements of one line of a panel: the distance from one line to the next.
+  var line: Int { columns * together }
+
+  /// `depth` rounded up to terms that are computed at once: zeros in the panel and on the left save a tail.
+  func whole(_ depth: Dim) -> Dim { depth.ceilDivided(by: Dim(step)) * Dim(step) }
+  private var step: Int { usesMatrixUnit ? 32 : together }
+
+  /// Elements of a panel of `depth` terms.
+  func panel(depth: Int) -> Int { (depth + together - 1) / together * line }
+
+  /// Where a term of a column is in its panel.
+  func place(_ term: Int, _ column: Int) -> Int { term / together * line + column * together + term % together }
+
+  func panelCount(_ n: Int) -> Int { (n + columns - 1) / columns }
+
+  /// A matrix `[depth, n]` (or `[n, depth]` where `isTransposed`) as panels: `[⌈n / columns⌉, ⌈depth / together⌉,
+  /// columns · together]`, with zeros behind the last column and the last term. Large ones are made when they are written.
+  func panels(_ matrix: Tensor, isTransposed: Bool) -> Tensor? {
+    guard matrix.elementType == element, matrix.shape.count == 2 else { return nil }
     let (depth, n) = isTransposed ? (matrix.shape[1], matrix.shape[0]) : (matrix.shape[0], matrix.shape[1])
-    let shape = [(n + columns - 1) / columns, depth, columns]
-    return rearranged(shape, "panels \(columns) \(isTransposed)", matrix) { place in
+    let size = panel(depth: depth)
+    let shape = [panelCount(n), size / line, line]
+    return rearranged(shape, "panels \(columns) \(isTransposed)", matrix) { move in
       for panel in 0..<shape[0] {
         let first = panel * columns
         for i in 0..<depth {
           for c in 0..<min(columns, n - first) {
-            place((panel * depth + i) * columns + c, isTransposed ? (first + c) * depth + i : i * n + first + c)
+            move(panel * size + place(i, c), isTransposed ? (first + c) * depth + i : i * n + first + c)
           }
         }
       }
@@ -34,15 +69,19 @@ enum ProductTile {
 
   /// A tensor whose elements are those of another one in other places, and zeros. `each` calls its argument with the
   /// place of each element in the result and in the source.
-  static func rearranged(
+  func rearranged(
     _ shape: [Int], _ operation: String, _ source: Tensor, _ each: @escaping ((Int, Int) -> Void) -> Void
   ) -> Tensor? {
     func copy<T>(_ from: UnsafeRawBufferPointer, _ to: UnsafeMutableRawBufferPointer, _: T.Type) {
       let (from, to) = (from.bindMemory(to: T.self), to.bindMemory(to: T.self))
       each { to[$0] = from[$1] }
     }
-    return deferred(source.elementType, shape, operation, source) { from, to in
-      if source.elementType == .f64 { copy(from, to, UInt64.self) } else { copy(from, to, UInt32.self) }
+    return Self.deferred(element, shape, operation, source) { [element] from, to in
+      switch element.bitWidth {
+      case 16: copy(from, to, UInt16.self)
+      case 32: copy(from, to, UInt32.self)
+      default: copy(from, to, UInt64.self)
+      }
     }
   }
 

@@ -21,7 +21,7 @@ struct WinogradKernels {
   private let channels: Int
   private let filters: Int
   private let tiles: [Dim]
-  private let columns = ProductTile.columns(.f32)
+  private let columns = ProductTile.f32.columns
   private var points: Int { transform.inputs * transform.inputs }
   private var panelCount: Int { (filters + columns - 1) / columns }
 
@@ -86,15 +86,13 @@ struct WinogradKernels {
       k.loop("panel", from: group, to: until, step: width / columns) { panel in
         let own = k.let("own", (until - panel).minimum(.i64(width / columns)))
         k.loop("point", to: .i64(points)) { point in
-          k.loop("p", to: own) { p in
-            let place = ((panel + p) * .i64(points) + point) * .i64(channels * columns)
-            k.product(
-              .init(
-                to: .buffer(scratch, products + point * .i64(plan.largest * width) + p * .i64(columns)),
-                stride: .i64(width), left: .buffer(scratch, inputs + point * .i64(plan.largest * channels)),
-                stride: .i64(channels), panel: .buffer(filter, place), stride: .i64(columns), rows: count,
-                depth: .i64(channels), columns: columns, accumulates: false))
-          }
+          k.product(
+            .init(
+              to: .buffer(scratch, products + point * .i64(plan.largest * width)), stride: .i64(width),
+              left: .buffer(scratch, inputs + point * .i64(plan.largest * channels)), stride: .i64(channels),
+              panel: .buffer(filter, (panel * .i64(points) + point) * .i64(channels * columns)),
+              size: .i64(points * channels * columns), count: own, rows: count, depth: .i64(channels), columns: columns,
+              accumulates: false))
         }
         let column = k.let("column", panel * .i64(columns))
         let lanes = k.let("lanes", (Expression.i64(filters) - column).minimum(own * .i64(columns)))

@@ -41,7 +41,7 @@ struct WinogradPlan {
       return nil
     }
     let tiles = tileCount(transform, picture)
-    let panelCount = (filters + ProductTile.columns(.f32) - 1) / ProductTile.columns(.f32)
+    let panelCount = ProductTile.f32.panelCount(filters)
     // Filters beyond the caches are read as few times as possible.
     let perTile = transform.inputs * transform.inputs * channels
     let isLarge = perTile * filters * 4 > 8 << 20

@@ -28,8 +28,8 @@ enum CProductPrelude {
           vector_size(SWAGE_VECTOR_BYTES < COLUMNS * sizeof(T) ? SWAGE_VECTOR_BYTES : COLUMNS * sizeof(T)), \
           aligned(sizeof(T)), may_alias)); \
       SWAGE_INLINE void swage_tile_##NAME( \
-          T *to, int64_t to_stride, const T *left, int64_t left_stride, const T *panel, int64_t panel_stride, \
-          int64_t depth, bool accumulates, const int rows) { \
+          T *to, int64_t to_stride, const T *left, int64_t left_stride, const T *panel, int64_t depth, \
+          bool accumulates, const int rows) { \
         enum { lanes = sizeof(swage_vector_##NAME) / sizeof(T), vectors = COLUMNS / lanes }; \
         swage_vector_##NAME sums[SWAGE_TILE_ROWS][vectors]; \
         SWAGE_UNROLLED (int r = 0; r < rows; ++r) \
@@ -39,7 +39,7 @@ enum CProductPrelude {
         for (int64_t i = 0; i < depth; ++i) { \
           swage_vector_##NAME line[vectors]; \
           SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
-            line[v] = *(const swage_vector_##NAME *)(panel + i * panel_stride + v * lanes); \
+            line[v] = *(const swage_vector_##NAME *)(panel + i * COLUMNS + v * lanes); \
           SWAGE_UNROLLED (int r = 0; r < rows; ++r) \
             SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
               sums[r][v] = sums[r][v] + line[v] * left[r * left_stride + i]; \
@@ -49,27 +49,29 @@ enum CProductPrelude {
             *(swage_vector_##NAME *)(to + r * to_stride + v * lanes) = sums[r][v]; \
       } \
       static __attribute__((noinline, unused)) void swage_product_##NAME( \
-          T *to, int64_t to_stride, const T *left, int64_t left_stride, const T *panel, int64_t panel_stride, \
-          int64_t rows, int64_t depth, bool accumulates) { \
+          T *to, int64_t to_stride, const T *left, int64_t left_stride, const T *panel, int64_t panel_size, \
+          int64_t panels, int64_t rows, int64_t depth, bool accumulates) { \
         int64_t blocks = (depth + SWAGE_TERMS - 1) / SWAGE_TERMS; \
         int64_t block = blocks > 0 ? (depth + blocks - 1) / blocks : 1; \
-        int64_t from = 0; \
-        do { \
-          int64_t terms = depth - from < block ? depth - from : block; \
-          const T *own = panel + from * panel_stride; \
-          bool adds = accumulates || from != 0; \
-          int64_t r = 0; \
-          for (; r + SWAGE_TILE_ROWS <= rows; r += SWAGE_TILE_ROWS) \
-            swage_tile_##NAME(to + r * to_stride, to_stride, left + r * left_stride + from, left_stride, own, \
-                              panel_stride, terms, adds, SWAGE_TILE_ROWS); \
-          for (; r + SWAGE_TILE_ROWS / 3 <= rows; r += SWAGE_TILE_ROWS / 3) \
-            swage_tile_##NAME(to + r * to_stride, to_stride, left + r * left_stride + from, left_stride, own, \
-                              panel_stride, terms, adds, SWAGE_TILE_ROWS / 3); \
-          for (; r < rows; ++r) \
-            swage_tile_##NAME(to + r * to_stride, to_stride, left + r * left_stride + from, left_stride, own, \
-                              panel_stride, terms, adds, 1); \
-          from += block; \
-        } while (from < depth); \
+        for (int64_t p = 0; p < panels; ++p, to += COLUMNS, panel += panel_size) { \
+          int64_t from = 0; \
+          do { \
+            int64_t terms = depth - from < block ? depth - from : block; \
+            const T *own = panel + from * COLUMNS; \
+            bool adds = accumulates || from != 0; \
+            int64_t r = 0; \
+            for (; r + SWAGE_TILE_ROWS <= rows; r += SWAGE_TILE_ROWS) \
+              swage_tile_##NAME(to + r * to_stride, to_stride, left + r * left_stride + from, left_stride, own, terms, \
+                                adds, SWAGE_TILE_ROWS); \
+            for (; r + SWAGE_TILE_ROWS / 3 <= rows; r += SWAGE_TILE_ROWS / 3) \
+              swage_tile_##NAME(to + r * to_stride, to_stride, left + r * left_stride + from, left_stride, own, terms, \
+                                adds, SWAGE_TILE_ROWS / 3); \
+            for (; r < rows; ++r) \
+              swage_tile_##NAME(to + r * to_stride, to_stride, left + r * left_stride + from, left_stride, own, terms, \
+                                adds, 1); \
+            from += block; \
+          } while (from < depth); \
+        } \
       }
     SWAGE_PRODUCT(float, f32_16, 16)
     SWAGE_PRODUCT(float, f32_32, 32)

@@ -68,7 +68,10 @@ public struct KernelPrinter {
       $0.block("for (int64_t unit = begin; unit < end; ++unit)") { $0.print(function.body) }
     }
     block("SWAGE_KERNEL void \(symbol)(void *const *buffers, const int64_t *sizes, int64_t begin, int64_t end)") {
+      let usesTiles = function.body.flatMap(\.products).contains { $0.left.elementType == .bf16 }
+      if usesTiles { $0.line("swage_tiles_begin();") }
       $0.line("\(symbol)_work(\(arguments.joined(separator: ", ")));")
+      if usesTiles { $0.line("swage_tiles_end();") }
     }
   }
 
@@ -88,11 +91,11 @@ public struct KernelPrinter {
     case .assign(let variable, let value):
       line("\(variable.name) = \(text(value))\(end)")
     case .array(let array):
-      line("\(dialect.name(array.type)) \(array.name)[\(array.count)]\(end)")
+      line("\(dialect.storageName(array.elementType)) \(array.name)[\(array.count)]\(end)")
     case .setElement(let array, let index, let value):
-      line("\(array.name)[\(text(index))] = \(text(value))\(end)")
+      line(store(array.elementType, in: array.name, index, value) + end)
     case .store(let buffer, let index, let value):
-      line(store(buffer, index, value) + end)
+      line(store(buffer.elementType, in: bufferName(buffer), index, value) + end)
     case .loop(let loop): print(loop)
     case .branch(let condition, let then, let otherwise):
       block("if (\(text(condition)))") { $0.print(then) }
@@ -125,13 +128,13 @@ public struct KernelPrinter {
     }
     let operands = [
       place(product.to), text(product.toStride), place(product.left), text(product.leftStride), place(product.panel),
-      text(product.panelStride), text(product.rows), text(product.depth),
+      text(product.panelSize), text(product.panels), text(product.rows), text(product.depth),
     ]
     if dialect.language == .text {
       return
         "\(product.accumulates ? "add_product" : "product")(\(operands.joined(separator: ", ")), \(product.columns))"
     }
-    let name = "swage_product_\(product.to.type.name)_\(product.columns)"
+    let name = "swage_product_\(product.left.elementType.name)_\(product.columns)"
     return "\(name)(\((operands + [product.accumulates ? "true" : "false"]).joined(separator: ", ")))"
   }
 
@@ -155,9 +158,7 @@ public struct KernelPrinter {
 
   // MARK: - Memory
 
-  private func load(_ buffer: KernelBuffer, _ index: Expression) -> String {
-    let type = buffer.elementType
-    let name = bufferName(buffer)
+  private func load(_ type: ElementType, from name: String, _ index: Expression) -> String {
     let place = "\(name)[\(text(index))]"
     guard dialect.language == .c else { return place }
     switch type {
@@ -169,12 +170,16 @@ public struct KernelPrinter {
     }
   }
 
-  private func store(_ buffer: KernelBuffer, _ index: Expression, _ value: Expression) -> String {
-    let type = buffer.elementType
-    let name = bufferName(buffer)
+  private func store(_ type: ElementType, in name: String, _ index: Expression, _ value: Expression) -> String {
     let place = "\(name)[\(text(index))]"
     precondition(value.type == type.computeType, "stores \(value.type) in elements of \(type)")
     guard dialect.language == .c else { return "\(place) = \(text(value))" }
+    // Elements that move from one place to another keep their bits.
+    if type.isFloat, type.bitWidth < 32, !type.isPacked, case .load(let buffer, let from) = value,
+      buffer.elementType == type
+    {
+      return "\(place) = \(bufferName(buffer))[\(text(from))]"
+    }
     switch type {
     case .f32, .f64, .i32, .i64, .u32, .u64, .string, .object: return "\(place) = \(text(value))"
     case .i8, .i16, .u8, .u16, .bool: return "\(place) = (\(dialect.storageName(type)))\(text(value, 14))"
@@ -200,8 +205,8 @@ public struct KernelPrinter {
     case .variable(let variable): return (variable.name, 16)
     case .size(let index): return ("n\(index)", 16)
     case .unit: return ("unit", 16)
-    case .load(let buffer, let index): return (load(buffer, index), 14)
-    case .element(let array, let index): return ("\(array.name)[\(text(index))]", 16)
+    case .load(let buffer, let index): return (load(buffer.elementType, from: bufferName(buffer), index), 14)
+    case .element(let array, let index): return (load(array.elementType, from: array.name, index), 14)
     case .negate(let x):
       // Through the unsigned type, since the most negative integer has no opposite.
       if dialect.language == .c, x.type == .i32 || x.type == .i64 {

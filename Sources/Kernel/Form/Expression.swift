@@ -9,11 +9,14 @@ public struct Variable: Hashable, Sendable {
   public var value: Expression { .variable(self) }
 }
 
-/// A small array on the stack of one unit of work.
+/// A small array on the stack of one unit of work. Elements are converted as those of buffers are; they share no bytes.
 public struct LocalArray: Hashable, Sendable {
   public let name: String
-  public let type: ScalarType
+  public let elementType: ElementType
   public let count: Int
+
+  /// The type in which elements are computed.
+  public var type: ScalarType { elementType.computeType }
 }
 
 /// An operand or result of a kernel: its place in the ABI's `buffers`, and what its elements are.

@@ -77,7 +77,12 @@ public final class KernelBuilder {
   public func assign(_ variable: Variable, _ value: Expression) { append(.assign(variable, value)) }
 
   public func array(_ hint: String, _ type: ScalarType, count: Int) -> LocalArray {
-    let array = LocalArray(name: fresh(hint), type: type, count: count)
+    array(hint, of: type.elementType, count: count)
+  }
+
+  public func array(_ hint: String, of type: ElementType, count: Int) -> LocalArray {
+    precondition(!type.isPacked, "elements of \(type) share bytes")
+    let array = LocalArray(name: fresh(hint), elementType: type, count: count)
     append(.array(array))
     return array
   }
@@ -96,7 +101,11 @@ public final class KernelBuilder {
   }
 
   public func store(_ array: LocalArray, _ index: Expression, _ value: Expression) {
-    append(.setElement(array, index, value))
+    if case .narrow(array.elementType, let inner) = value {
+      append(.setElement(array, index, inner))
+    } else {
+      append(.setElement(array, index, value))
+    }
   }
 
   public func copy(
@@ -118,8 +127,9 @@ public final class KernelBuilder {
   }
 
   public func product(_ product: Statement.Product) {
-    let types = Set([product.to.type, product.left.type, product.panel.type])
-    precondition(types == [.f32] || types == [.f64], "a product of \(types)")
+    let (left, panel, sums) = (product.left.elementType, product.panel.elementType, product.to.elementType)
+    precondition(
+      left == panel && Statement.Product.sums(of: left) == sums, "a product of \(left) and \(panel) in \(sums)")
     precondition(Statement.Product.columnCounts.contains(product.columns), "a product of \(product.columns) columns")
     append(.product(product))
   }

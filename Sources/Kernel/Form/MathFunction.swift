@@ -5,6 +5,9 @@ public enum MathFunction: String, Hashable, Sendable, CaseIterable {
   /// exp of what is not above zero, such as scores less their peak; zero below e^-87, which is less than half a unit of
   /// the last place of any sum with a term of one.
   case expBelowZero = "exp_below_zero"
+  /// 2^x of what is not above zero, within 2e-4 of it and zero below 2^-125: a weight that is rounded to bf16. The
+  /// payload of NaN may be lost where it needs more than the upper half of an f32.
+  case exp2Coarse = "exp2_coarse"
   case expm1, log, log1p, sqrt, rsqrt
   case sin, cos, tan, asin, acos, atan, sinh, cosh, tanh, asinh, acosh, atanh
   case erf, sigmoid, silu, gelu, geluTanh = "gelu_tanh", softplus, mish

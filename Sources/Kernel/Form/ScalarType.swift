@@ -7,6 +7,19 @@ public enum ScalarType: Hashable, Sendable, CaseIterable {
   public var isFloat: Bool { self == .f32 || self == .f64 }
   public var isInteger: Bool { !isFloat && self != .bool }
 
+  /// Elements that hold a value as it is.
+  public var elementType: ElementType {
+    switch self {
+    case .f32: .f32
+    case .f64: .f64
+    case .i32: .i32
+    case .i64: .i64
+    case .u32: .u32
+    case .u64: .u64
+    case .bool: .bool
+    }
+  }
+
   /// The name in the text form.
   public var name: String { String(describing: self) }
 }

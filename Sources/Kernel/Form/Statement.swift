@@ -24,13 +24,13 @@ public indirect enum Statement: Hashable, Sendable {
   /// A product of matrices that are small in one direction.
   case product(Product)
 
-  /// Whether a product stands here or further in.
-  public var containsProduct: Bool {
+  /// The products that stand here or further in.
+  public var products: [Product] {
     switch self {
-    case .product: true
-    case .loop(let loop): loop.body.contains(where: \.containsProduct)
-    case .branch(_, let then, let otherwise): (then + otherwise).contains(where: \.containsProduct)
-    default: false
+    case .product(let product): [product]
+    case .loop(let loop): loop.body.flatMap(\.products)
+    case .branch(_, let then, let otherwise): (then + otherwise).flatMap(\.products)
+    default: []
     }
   }
 
@@ -58,19 +58,22 @@ public indirect enum Statement: Hashable, Sendable {
     public var body: [Statement]
   }
 
-  /// to[r · toStride + c] = Σ left[r · leftStride + i] · panel[i · panelStride + c], added to what is there where
-  /// `accumulates`, over `rows` rows, `depth` terms and exactly `columns` columns. All elements are f32, or all f64. The
-  /// terms of an element are summed in one order, whatever the number of rows.
+  /// to[r · toStride + p · columns + c] = Σ left[r · leftStride + i] · panel[p · panelSize + i · columns + c], added to
+  /// what is there where `accumulates`, over `rows` rows, `panels` panels of exactly `columns` columns and `depth` terms.
+  /// All elements are f32, or all f64. The terms of an element are summed in one order, whatever the number of rows.
+  ///
+  /// Elements of bf16 are summed in f32, and their panels hold pairs of terms, as matrix units take them:
+  /// panel[p · panelSize + (i / 2 · columns + c) · 2 + i % 2]. Where `depth` is odd, the last pair ends in zeros.
   public struct Product: Hashable, Sendable {
     /// Where a matrix begins.
     public enum Place: Hashable, Sendable {
       case buffer(KernelBuffer, Expression)
       case array(LocalArray, Expression)
 
-      public var type: ScalarType {
+      public var elementType: ElementType {
         switch self {
-        case .buffer(let buffer, _): buffer.elementType.computeType
-        case .array(let array, _): array.type
+        case .buffer(let buffer, _): buffer.elementType
+        case .array(let array, _): array.elementType
         }
       }
     }
@@ -80,7 +83,8 @@ public indirect enum Statement: Hashable, Sendable {
     public var left: Place
     public var leftStride: Expression
     public var panel: Place
-    public var panelStride: Expression
+    public var panelSize: Expression
+    public var panels: Expression
     public var rows: Expression
     public var depth: Expression
     public var columns: Int
@@ -88,19 +92,32 @@ public indirect enum Statement: Hashable, Sendable {
 
     public init(
       to: Place, stride toStride: Expression, left: Place, stride leftStride: Expression, panel: Place,
-      stride panelStride: Expression, rows: Expression, depth: Expression, columns: Int, accumulates: Bool
+      size panelSize: Expression, count panels: Expression, rows: Expression, depth: Expression, columns: Int, accumulates: Bool
     ) {
       self.to = to
       self.toStride = toStride
       self.left = left
       self.leftStride = leftStride
       self.panel = panel
-      self.panelStride = panelStride
+      self.panelSize = panelSize
+      self.panels = panels
       self.rows = rows
       self.depth = depth
       self.columns = columns
       self.accumulates = accumulates
     }
+
+    /// The type of sums of products of `type`; nil where there are no such products.
+    public static func sums(of type: ElementType) -> ElementType? {
+      switch type {
+      case .f32, .bf16: .f32
+      case .f64: .f64
+      default: nil
+      }
+    }
+
+    /// Terms that lie beside each other in a panel.
+    public static func termsTogether(_ type: ElementType) -> Int { type == .bf16 ? 2 : 1 }
 
     /// Columns of a product: what the innermost loops keep in registers.
     public static let columnCounts = [8, 16, 32]
