@@ -10,8 +10,20 @@ public enum ElementwiseExpressions {
   /// `unary` of `x`, whose element type is `type`.
   public static func unary(_ unary: Unary, _ x: Expression, _ type: ElementType) -> Expression {
     type.isFloat
-      ? float(unary, x, x.type)
+      ? (type == .bf16 ? coarse(unary, x) : nil) ?? float(unary, x, x.type)
       : type == .bool ? (unary.function == .not ? x.not : x) : integer(unary, x, type)
+  }
+
+  /// Activations as exactly as bf16 needs them; nil for others.
+  private static func coarse(_ unary: Unary, _ x: Expression) -> Expression? {
+    switch unary.function {
+    case .sigmoid: .call(.sigmoidCoarse, [x])
+    case .silu:
+      unary.alpha == 1 ? .call(.siluCoarse, [x]) : x * .call(.sigmoidCoarse, [.literal(unary.alpha, x.type) * x])
+    case .gelu: .call(.geluCoarse, [x])
+    case .geluTanh: .call(.geluTanhCoarse, [x])
+    default: nil
+    }
   }
 
   private static func float(_ unary: Unary, _ x: Expression, _ type: ScalarType) -> Expression {

@@ -99,7 +99,7 @@ struct AttentionKernels {
   /// Queries of a unit.
   private let block: Int
   /// Keys of a block.
-  private let lanes = 256
+  private let lanes: Int
   /// Terms of a score: the head's, and zeros behind them.
   private let depth: Int
   /// The width of the values in whole panels.
@@ -123,6 +123,7 @@ struct AttentionKernels {
     depth = tile.whole(Dim(head)).constant ?? head
     sumWidth = tile.panelCount(width) * tile.columns
     let largest = tile.usesMatrixUnit ? 64 : 48
+    lanes = tile.usesMatrixUnit ? 512 : 256
     block = max(1, min(queries.constant ?? largest, head <= 256 && width <= 256 ? largest : largest / 2))
     let k = KernelBuilder("attention_\(q.elementType.name)")
     self.q = k.input(q.elementType)
@@ -174,7 +175,7 @@ struct AttentionKernels {
         let isFinished = op.isCausal || mask != nil
         if isFinished {
           let query = k.let("query", (first + row).minimum(m - 1))
-          k.loop("lane", to: count, .vector) { lane in
+          k.lanes(count, width: 32) { lane, _ in
             var value = k.load(scores, line + lane)
             if isCoarse { value = value * .literal(exponentScale, compute) }
             if let mask, let maskStrides, let maskStart {
@@ -188,10 +189,7 @@ struct AttentionKernels {
             k.store(scores, line + lane, value)
           }
         }
-        accept(row, line, count, scores, isFinished: isFinished, weights, peaks, totals, sums)
-        if isCoarse, tile.usesMatrixUnit {
-          k.loop("lane", from: count, to: whole, .vector) { k.store(weights, line + $0, zero) }
-        }
+        accept(row, line, count, whole, scores, isFinished: isFinished, weights, peaks, totals, sums)
       }
       k.product(
         .init(
@@ -254,8 +252,8 @@ struct AttentionKernels {
 
   /// Turns the scores of one query into weights, and corrects what it gathered so far.
   private func accept(
-    _ row: Expression, _ line: Expression, _ count: Expression, _ scores: LocalArray, isFinished: Bool,
-    _ weights: LocalArray, _ peaks: LocalArray, _ totals: LocalArray, _ sums: LocalArray
+    _ row: Expression, _ line: Expression, _ count: Expression, _ whole: Expression, _ scores: LocalArray,
+    isFinished: Bool, _ weights: LocalArray, _ peaks: LocalArray, _ totals: LocalArray, _ sums: LocalArray
   ) {
     let power: MathFunction = isCoarse ? .exp2Coarse : .expBelowZero
     func score(_ lane: Expression) -> Expression {
@@ -269,10 +267,16 @@ struct AttentionKernels {
     let shift = k.let("shift", .choose(new.equal(.float(-.infinity, compute)), .literal(0, compute), new))
     let drop = isCoarse ? (old - shift) * .literal(1 / Self.log2e, compute) : old - shift
     let correction = k.let("correction", .call(.expBelowZero, [drop]))
-    // The sum is of weights before they are rounded: it goes over the place of the scores.
-    k.loop("lane", to: count, .vector) { k.store(scores, line + $0, .call(power, [score($0) - shift])) }
-    if isCoarse { k.loop("lane", to: count, .vector) { k.store(weights, line + $0, k.load(scores, line + $0)) } }
-    let sum = k.reduce("sum", count, .sum(compute)) { k.load(scores, line + $0) }
+    // The sum is of weights before they are rounded.
+    let sum = k.reduce("sum", count, .sum(compute)) { lane in
+      let weight = k.let("weight", .call(power, [score(lane) - shift]))
+      k.store(scores, line + lane, weight)
+      return weight
+    }
+    if isCoarse {
+      if tile.usesMatrixUnit { k.loop("lane", from: count, to: whole, .tail) { k.store(scores, line + $0, .f32(0)) } }
+      k.round(to: weights, at: line, from: scores, at: line, count: whole)
+    }
     k.store(totals, row, k.load(totals, row) * correction + sum)
     k.store(peaks, row, new)
     k.if(correction.notEqual(.literal(1, compute))) {

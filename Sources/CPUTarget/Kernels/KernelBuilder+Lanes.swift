@@ -4,10 +4,12 @@ import SwageTensor
 /// How values of a reduction are combined.
 struct Combination {
   var identity: Expression
+  /// How an array of floats is combined, where one expression does it.
+  var fold: Expression.Fold?
   var combine: (_ sum: Expression, _ next: Expression) -> Expression
 
   static func sum(_ type: ScalarType) -> Combination {
-    Combination(identity: .literal(0, type)) { $0.wrappingAdd($1) }
+    Combination(identity: .literal(0, type), fold: .sum) { $0.wrappingAdd($1) }
   }
   static func product(_ type: ScalarType) -> Combination {
     Combination(identity: .literal(1, type)) { $0.wrappingMultiply($1) }
@@ -22,7 +24,7 @@ struct Combination {
   }
   /// The largest one that is not NaN: a step of functions in which NaN shows up later on its own.
   static func peak(_ type: ScalarType) -> Combination {
-    Combination(identity: .float(-.infinity, type)) { .choose($1.greaterThan($0), $1, $0) }
+    Combination(identity: .float(-.infinity, type), fold: .peak) { .choose($1.greaterThan($0), $1, $0) }
   }
 }
 
@@ -71,7 +73,7 @@ extension KernelBuilder {
     }
     if let whole = full.literal, whole == count.literal { return }
     let rest = self.let("rest", count - full)
-    loop("lane", to: rest, .vector) { lane in body(full + lane, lane) }
+    loop("lane", to: rest, .tail) { lane in body(full + lane, lane) }
   }
 
   func fill(_ array: LocalArray, with value: Expression, count: Expression? = nil) {
@@ -80,6 +82,7 @@ extension KernelBuilder {
 
   /// Combines the lanes of an array, halves first.
   func combineLanes(_ array: LocalArray, _ combination: Combination) -> Expression {
+    if let fold = combination.fold, array.type.isFloat, (8...64).contains(array.count) { return .folded(fold, array) }
     var width = array.count / 2
     while width >= 1 {
       loop("lane", to: .i64(width), .vector) { lane in

@@ -59,4 +59,22 @@ struct KernelEpilogue {
       return value
     }
   }
+
+  /// Stores one line of sums, `panels` whole panels from column `first` on of the line that starts at `line`, of `filters`
+  /// columns in all.
+  func store(
+    _ sums: LocalArray, at start: Expression, panels: Expression, to y: KernelBuffer, line: Expression,
+    from first: Expression, filters: Int, columns: Int, place: [Expression], _ k: KernelBuilder
+  ) {
+    let finish = self.line(place, from: first, k)
+    let target = k.let("target", line + first)
+    k.loop("p", to: panels) { p in
+      let strip = k.let("strip", p * .i64(columns))
+      let isWhole = filters % columns == 0
+      let count = isWhole ? .i64(columns) : (.i64(filters) - first - strip).minimum(.i64(columns))
+      k.loop("lane", to: isWhole ? count : k.let("lanes", count), isWhole ? .vector : .tail) { lane in
+        k.store(y, target + strip + lane, finish(k.load(sums, start + strip + lane), strip + lane))
+      }
+    }
+  }
 }

@@ -48,7 +48,8 @@ struct PanelConvolutionKernels {
     (lineStride, stride) = (isFlat ? 1 : op.strides[0], op.strides[op.strides.count - 1])
     (lineDilation, dilation) = (isFlat ? 1 : op.dilations[0], op.dilations[op.dilations.count - 1])
     // Fewer filters leave most of a panel empty; each product is written out.
-    guard tile.usesMatrixUnit || filters * 2 >= tile.panelCount(filters) * tile.columns, lines <= 32, dilation == 1 || taps <= 32,
+    guard tile.usesMatrixUnit || filters * 2 >= tile.panelCount(filters) * tile.columns, lines <= 32,
+      dilation == 1 || taps <= 32,
       let reach = Checked.product([taps - 1, dilation]), let perLine = Checked.product([lines, channels]),
       perLine * (reach + 1) <= patchElements
     else { return nil }
@@ -63,7 +64,7 @@ struct PanelConvolutionKernels {
   private func recipe(_ w: Tensor, _ node: Node, in graph: Graph, threads: Int) -> Recipe? {
     let panelCount = tile.panelCount(filters)
     guard let panels = panels(w) else { return nil }
-    let width = min(tile.chunk, panelCount * columns)
+    let width = min(tile.chunk(depth: lines * taps * channels), panelCount * columns)
     let perChunk = width / columns
     let order = PieceOrder(chunks: (panelCount + perChunk - 1) / perChunk, bytes: panels.byteCount, tile)
     let isFlat = x.rank == 3
@@ -107,27 +108,27 @@ struct PanelConvolutionKernels {
       }
       let own = k.let("own", (Expression.i64(panelCount) - panel).minimum(.i64(perChunk)))
       let weights = k.let("weights", panel * .i64(lines * runs * runSize))
-      for (index, (line, run)) in (0..<lines).flatMap({ line in (0..<runs).map { (line, $0) } }).enumerated() {
+      // Lines of a filter are runs of one product; where taps lie apart, the taps of a line are.
+      for line in 0..<(runs == 1 ? 1 : lines) {
         k.product(
           .init(
-            to: .array(sums, 0), stride: .i64(width),
-            left: .array(patch, (patchWidth * .i64(line) + .i64(run * dilation)) * .i64(channels)),
-            stride: .i64(stride * channels), panel: .buffer(filter, weights + .i64(index * runSize)),
-            size: .i64(lines * runs * runSize), count: own, rows: rows, depth: .i64(depth), columns: columns,
-            accumulates: index > 0))
+            to: .array(sums, 0), stride: .i64(width), left: .array(patch, patchWidth * .i64(line * channels)),
+            stride: .i64(stride * channels),
+            distance: runs == 1 ? patchWidth * .i64(channels) : .i64(dilation * channels),
+            panel: .buffer(filter, weights + .i64(line * runs * runSize)), size: .i64(lines * runs * runSize),
+            count: own,
+            rows: rows, runs: .i64(runs == 1 ? lines : runs), depth: .i64(depth), columns: columns,
+            accumulates: line > 0, isFollowed: order.isFar))
       }
       let column = k.let("column", panel * .i64(columns))
-      let lanes = k.let("lanes", (Expression.i64(filters) - column).minimum(own * .i64(columns)))
       k.loop("line", to: valid) { line in
         let place = isFlat ? [batch] : [batch, firstLine + line]
         let row = k.let("row", offset(place, k.broadcastStrides(result.shape, to: result.shape)))
         k.loop("i", to: count) { i in
-          let finish = rest.line(place + [first + i], from: column, k)
-          let from = k.let("from", (line * patchWidth + i) * .i64(width))
-          let target = k.let("target", row + (first + i) * .i64(filters) + column)
-          k.loop("lane", to: lanes, .vector) { lane in
-            k.store(y, target + lane, finish(k.load(sums, from + lane), lane))
-          }
+          rest.store(
+            sums, at: k.let("from", (line * patchWidth + i) * .i64(width)), panels: own, to: y,
+            line: row + (first + i) * .i64(filters), from: column, filters: filters, columns: columns,
+            place: place + [first + i], k)
         }
       }
     }

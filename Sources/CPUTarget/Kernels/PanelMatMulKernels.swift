@@ -48,7 +48,7 @@ enum PanelMatMulKernels {
     let columns = tile.columns
     let panelCount = panels.shape[0]
     let element = a.elementType
-    let width = min(tile.chunk, panelCount * columns)
+    let width = min(tile.chunk(depth: depth), panelCount * columns)
     let perChunk = width / columns
     let order = PieceOrder(chunks: (panelCount + perChunk - 1) / perChunk, bytes: panels.byteCount, tile)
     let largest = largestBlock(tile, depth: depth)
@@ -73,16 +73,12 @@ enum PanelMatMulKernels {
         .init(
           to: .array(sums, 0), stride: .i64(width), left: .buffer(x, first * .i64(depth)), stride: .i64(depth),
           panel: .buffer(w, panel * .i64(panelSize)), size: .i64(panelSize), count: own, rows: count,
-          depth: .i64(depth), columns: columns, accumulates: false))
+          depth: .i64(depth), columns: columns, accumulates: false, isFollowed: order.isFar))
       let column = k.let("column", panel * .i64(columns))
-      let lanes = k.let("lanes", (Expression.i64(filters) - column).minimum(own * .i64(columns)))
       k.loop("row", to: count) { row in
-        let place = k.unravel(first + row, lines)
-        let finish = rest.line(place, from: column, k)
-        let target = k.let("target", (first + row) * .i64(filters) + column)
-        k.loop("lane", to: lanes, .vector) { lane in
-          k.store(y, target + lane, finish(k.load(sums, row * .i64(width) + lane), lane))
-        }
+        rest.store(
+          sums, at: row * .i64(width), panels: own, to: y, line: (first + row) * .i64(filters), from: column,
+          filters: filters, columns: columns, place: k.unravel(first + row, lines), k)
       }
     }
     var recipe = Recipe()

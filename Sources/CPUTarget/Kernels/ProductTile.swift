@@ -30,8 +30,15 @@ struct ProductTile {
     usesMatrixUnit = element == .bf16 && swage_cpu_has("amx_bf16")
   }
 
-  /// Columns that are computed and finished together, at most. What is on the left goes from cache to cache once for all.
-  var chunk: Int { usesMatrixUnit ? 128 : 64 }
+  /// Columns that are computed and finished together, at most, of products with `depth` terms. What is on the left goes
+  /// from cache to cache once for all, while their panels stay in the second-level cache.
+  func chunk(depth: Int) -> Int {
+    guard usesMatrixUnit else { return 64 }
+    return [128, 64].first { $0 * depth * 2 <= Self.nearBytes } ?? 32
+  }
+
+  /// Bytes of panels that lie in the second-level cache beside what is on the left.
+  static let nearBytes = 1 << 20
 
   /// Elements of one line of a panel: the distance from one line to the next.
   var line: Int { columns * together }

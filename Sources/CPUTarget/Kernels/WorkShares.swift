@@ -31,12 +31,14 @@ extension Expression {
 struct PieceOrder {
   let chunks: Int
   let chunksTogether: Int
+  /// Whether chunks come from farther away than the second-level cache.
+  var isFar: Bool { chunksTogether < chunks }
 
   /// `bytes` are those of all chunks.
   init(chunks: Int, bytes: Int, _ tile: ProductTile) {
     self.chunks = chunks
     // Bytes that may be read once for each block of rows, and of chunks that lie in the second-level cache beside one.
-    let near = tile.usesMatrixUnit ? 1 << 20 : 4 << 20
+    let near = tile.usesMatrixUnit ? ProductTile.nearBytes : 4 << 20
     chunksTogether = bytes <= near ? chunks : tile.usesMatrixUnit ? max(1, near * chunks / bytes) : 1
   }
 

@@ -93,6 +93,34 @@ enum CMathPrelude {
       float r = 1.0f / (1.0f + e);
       return x >= 0.0f ? r : e * r;
     }
+    // 1 / (1 + 2^-x). The reciprocal of a number from 1 to 2 is a line and two of Newton's steps: 1.2e-5.
+    SWAGE_INLINE float swage_logistic_coarse_f32(float x) {
+      float e = swage_exp2_coarse_f32(-__builtin_fabsf(x));
+      float d = 1.0f + e;
+      float r = 1.41176471f - 0.470588235f * d;
+      r = r * (2.0f - d * r);
+      r = r * (2.0f - d * r);
+      return x >= 0.0f ? r : e * r;
+    }
+    SWAGE_INLINE float swage_sigmoid_coarse_f32(float x) { return swage_logistic_coarse_f32(x * 1.44269504f); }
+    SWAGE_INLINE float swage_silu_coarse_f32(float x) { return x * swage_sigmoid_coarse_f32(x); }
+    SWAGE_INLINE float swage_gelu_tanh_coarse_f32(float x) {
+      return x * swage_logistic_coarse_f32(x * (2.30220819f + 0.102943240f * (x * x)));
+    }
+    // The normal distribution as a logistic function of x p(x^2): 1.5e-4 for |x| <= 6.
+    SWAGE_INLINE float swage_gelu_coarse_f32(float x) {
+      float u = x * x;
+      u = u > 36.0f ? 36.0f : u;
+      float p = -2.23072897e-11f;
+      p = p * u + 3.39486722e-9f;
+      p = p * u - 2.10919438e-7f;
+      p = p * u + 6.70224654e-6f;
+      p = p * u - 1.00557882e-4f;
+      p = p * u - 4.43776575e-4f;
+      p = p * u + 1.05716251e-1f;
+      p = p * u + 2.30157709f;
+      return x * swage_logistic_coarse_f32(x * p);
+    }
     SWAGE_INLINE float swage_tanh_f32(float x) {
       float a = __builtin_fabsf(x);
       float z = x * x;
@@ -291,6 +319,10 @@ enum CMathPrelude {
     #define SWAGE_DOUBLE(x) x
     SWAGE_DERIVED(float, f32, f, SWAGE_SINGLE)
     SWAGE_DERIVED(double, f64, , SWAGE_DOUBLE)
+    SWAGE_INLINE double swage_sigmoid_coarse_f64(double x) { return swage_sigmoid_f64(x); }
+    SWAGE_INLINE double swage_silu_coarse_f64(double x) { return swage_silu_f64(x); }
+    SWAGE_INLINE double swage_gelu_coarse_f64(double x) { return swage_gelu_f64(x); }
+    SWAGE_INLINE double swage_gelu_tanh_coarse_f64(double x) { return swage_gelu_tanh_f64(x); }
 
     """#
 }

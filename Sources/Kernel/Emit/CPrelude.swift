@@ -1,6 +1,7 @@
 /// What every generated C file starts with. It includes no header, so that kernels compile with a compiler alone.
 enum CPrelude {
-  static let text = types + integers + conversions + CMathPrelude.text + transposition + CProductPrelude.text
+  static let text =
+    types + integers + conversions + CMathPrelude.text + transposition + folds + CProductPrelude.text
     + CProductPrelude.bf16
 
   private static let types = #"""
@@ -19,6 +20,11 @@ enum CPrelude {
     #define SWAGE_KERNEL __attribute__((visibility("default")))
     #define SWAGE_WORK __attribute__((noinline))
     #define SWAGE_INLINE static inline __attribute__((always_inline, unused))
+    #if defined(__AVX512F__)
+    #define SWAGE_TAIL _Pragma("clang loop vectorize(assume_safety) vectorize_predicate(enable) interleave_count(1)")
+    #else
+    #define SWAGE_TAIL _Pragma("clang loop vectorize(assume_safety)")
+    #endif
     #define SWAGE_INFINITY __builtin_inff()
     #define SWAGE_NAN __builtin_nanf("")
     #define swage_copy(to, from, bytes) __builtin_memcpy(to, from, (unsigned long)(bytes))
@@ -165,6 +171,58 @@ enum CPrelude {
       return swage_from_f4e2m1((uint8_t)swage_get_u4(x, i));
     }
     SWAGE_INLINE void swage_put_f4e2m1(uint8_t *x, int64_t i, float v) { swage_put_u4(x, i, swage_to_f4e2m1(v)); }
+
+    """#
+
+  /// Halves combined in registers: through memory each step would wait for the stores of the one before.
+  private static let folds = #"""
+
+    #define SWAGE_SUM(a, b, I) ((a) + (b))
+    #define SWAGE_PEAK(a, b, I) ((__typeof__(a))(((I)(b) & ((b) > (a))) | ((I)(a) & ~((b) > (a)))))
+    #define SWAGE_FOLD_TYPES(T, I, N) \
+      typedef T swage_##N##_2 __attribute__((vector_size(2 * sizeof(T)), aligned(sizeof(T)), may_alias)); \
+      typedef T swage_##N##_4 __attribute__((vector_size(4 * sizeof(T)), aligned(sizeof(T)), may_alias)); \
+      typedef T swage_##N##_8 __attribute__((vector_size(8 * sizeof(T)), aligned(sizeof(T)), may_alias)); \
+      typedef T swage_##N##_16 __attribute__((vector_size(16 * sizeof(T)), aligned(sizeof(T)), may_alias)); \
+      typedef I swage_bits_##N##_2 __attribute__((vector_size(2 * sizeof(T)))); \
+      typedef I swage_bits_##N##_4 __attribute__((vector_size(4 * sizeof(T)))); \
+      typedef I swage_bits_##N##_8 __attribute__((vector_size(8 * sizeof(T)))); \
+      typedef I swage_bits_##N##_16 __attribute__((vector_size(16 * sizeof(T))));
+    SWAGE_FOLD_TYPES(float, int32_t, f32)
+    SWAGE_FOLD_TYPES(double, int64_t, f64)
+    #define SWAGE_FOLD(NAME, OP, T, N) \
+      SWAGE_INLINE T swage_fold_##NAME##_of_8_##N(swage_##N##_8 v) { \
+        swage_##N##_4 a = __builtin_shufflevector(v, v, 0, 1, 2, 3), b = __builtin_shufflevector(v, v, 4, 5, 6, 7); \
+        a = OP(a, b, swage_bits_##N##_4); \
+        swage_##N##_2 c = __builtin_shufflevector(a, a, 0, 1), d = __builtin_shufflevector(a, a, 2, 3); \
+        c = OP(c, d, swage_bits_##N##_2); \
+        swage_##N##_2 e = __builtin_shufflevector(c, c, 1, 0); \
+        return OP(c, e, swage_bits_##N##_2)[0]; \
+      } \
+      SWAGE_INLINE T swage_fold_##NAME##_of_16_##N(swage_##N##_16 v) { \
+        swage_##N##_8 a = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7); \
+        swage_##N##_8 b = __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15); \
+        return swage_fold_##NAME##_of_8_##N(OP(a, b, swage_bits_##N##_8)); \
+      } \
+      SWAGE_INLINE T swage_fold_##NAME##_##N##_8(const T *x) { \
+        return swage_fold_##NAME##_of_8_##N(*(const swage_##N##_8 *)x); \
+      } \
+      SWAGE_INLINE T swage_fold_##NAME##_##N##_16(const T *x) { \
+        return swage_fold_##NAME##_of_16_##N(*(const swage_##N##_16 *)x); \
+      } \
+      SWAGE_INLINE T swage_fold_##NAME##_##N##_32(const T *x) { \
+        const swage_##N##_16 *v = (const swage_##N##_16 *)x; \
+        return swage_fold_##NAME##_of_16_##N(OP(v[0], v[1], swage_bits_##N##_16)); \
+      } \
+      SWAGE_INLINE T swage_fold_##NAME##_##N##_64(const T *x) { \
+        const swage_##N##_16 *v = (const swage_##N##_16 *)x; \
+        swage_##N##_16 a = OP(v[0], v[2], swage_bits_##N##_16), b = OP(v[1], v[3], swage_bits_##N##_16); \
+        return swage_fold_##NAME##_of_16_##N(OP(a, b, swage_bits_##N##_16)); \
+      }
+    SWAGE_FOLD(sum, SWAGE_SUM, float, f32)
+    SWAGE_FOLD(sum, SWAGE_SUM, double, f64)
+    SWAGE_FOLD(peak, SWAGE_PEAK, float, f32)
+    SWAGE_FOLD(peak, SWAGE_PEAK, double, f64)
 
     """#
 

@@ -49,29 +49,31 @@ enum CProductPrelude {
             *(swage_vector_##NAME *)(to + r * to_stride + v * lanes) = sums[r][v]; \
       } \
       static __attribute__((noinline, unused)) void swage_product_##NAME( \
-          T *to, int64_t to_stride, const T *left, int64_t left_stride, const T *panel, int64_t panel_size, \
-          int64_t panels, int64_t rows, int64_t depth, bool accumulates) { \
+          T *to, int64_t to_stride, const T *left, int64_t left_stride, int64_t left_distance, const T *panel, \
+          int64_t panel_size, int64_t panels, int64_t rows, int64_t runs, int64_t depth, bool accumulates, bool asks) { \
         int64_t blocks = (depth + SWAGE_TERMS - 1) / SWAGE_TERMS; \
         int64_t block = blocks > 0 ? (depth + blocks - 1) / blocks : 1; \
-        for (int64_t p = 0; p < panels; ++p, to += COLUMNS, panel += panel_size) { \
-          int64_t from = 0; \
-          do { \
-            int64_t terms = depth - from < block ? depth - from : block; \
-            const T *own = panel + from * COLUMNS; \
-            bool adds = accumulates || from != 0; \
-            int64_t r = 0; \
-            for (; r + SWAGE_TILE_ROWS <= rows; r += SWAGE_TILE_ROWS) \
-              swage_tile_##NAME(to + r * to_stride, to_stride, left + r * left_stride + from, left_stride, own, terms, \
-                                adds, SWAGE_TILE_ROWS); \
-            for (; r + SWAGE_TILE_ROWS / 3 <= rows; r += SWAGE_TILE_ROWS / 3) \
-              swage_tile_##NAME(to + r * to_stride, to_stride, left + r * left_stride + from, left_stride, own, terms, \
-                                adds, SWAGE_TILE_ROWS / 3); \
-            for (; r < rows; ++r) \
-              swage_tile_##NAME(to + r * to_stride, to_stride, left + r * left_stride + from, left_stride, own, terms, \
-                                adds, 1); \
-            from += block; \
-          } while (from < depth); \
-        } \
+        for (int64_t p = 0; p < panels; ++p, to += COLUMNS, panel += panel_size) \
+          for (int64_t run = 0; run < runs; ++run) { \
+            const T *lines = panel + run * depth * COLUMNS, *first = left + run * left_distance; \
+            int64_t from = 0; \
+            do { \
+              int64_t terms = depth - from < block ? depth - from : block; \
+              const T *own = lines + from * COLUMNS; \
+              bool adds = accumulates || run != 0 || from != 0; \
+              int64_t r = 0; \
+              for (; r + SWAGE_TILE_ROWS <= rows; r += SWAGE_TILE_ROWS) \
+                swage_tile_##NAME(to + r * to_stride, to_stride, first + r * left_stride + from, left_stride, own, \
+                                  terms, adds, SWAGE_TILE_ROWS); \
+              for (; r + SWAGE_TILE_ROWS / 3 <= rows; r += SWAGE_TILE_ROWS / 3) \
+                swage_tile_##NAME(to + r * to_stride, to_stride, first + r * left_stride + from, left_stride, own, \
+                                  terms, adds, SWAGE_TILE_ROWS / 3); \
+              for (; r < rows; ++r) \
+                swage_tile_##NAME(to + r * to_stride, to_stride, first + r * left_stride + from, left_stride, own, \
+                                  terms, adds, 1); \
+              from += block; \
+            } while (from < depth); \
+          } \
       }
     SWAGE_PRODUCT(float, f32_16, 16)
     SWAGE_PRODUCT(float, f32_32, 32)

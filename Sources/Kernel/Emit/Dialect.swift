@@ -53,6 +53,7 @@ public struct Dialect: Sendable {
     case (.text, _): nil
     case (.c, .vector): "#pragma clang loop vectorize(assume_safety)"
     case (.c, .reduction): "#pragma clang loop vectorize(enable)"
+    case (.c, .tail): "SWAGE_TAIL"
     case (.c, .unroll): "#pragma clang loop unroll(full)"
     }
   }

@@ -108,6 +108,10 @@ public struct KernelPrinter {
       let name = dialect.language == .text ? "transpose" : "swage_transpose_\(target.elementType.name)"
       line("\(name)(\(to), \(text(stride)), \(from), \(text(sourceStride)))\(end)")
     case .product(let product): line(text(product) + end)
+    case .round(let target, let at, let source, let start, let count):
+      let (to, from) = ("&\(target.name)[\(text(at))]", "&\(source.name)[\(text(start))]")
+      let name = dialect.language == .text ? "round" : "swage_round_\(target.elementType.name)"
+      line("\(name)(\(to), \(from), \(text(count)))\(end)")
     case .copy(let target, let at, let source, let start, let count):
       let (to, from) = ("&\(bufferName(target))[\(text(at))]", "&\(bufferName(source))[\(text(start))]")
       switch dialect.language {
@@ -126,16 +130,17 @@ public struct KernelPrinter {
       case .array(let array, let index): "&\(array.name)[\(text(index))]"
       }
     }
-    let operands = [
-      place(product.to), text(product.toStride), place(product.left), text(product.leftStride), place(product.panel),
-      text(product.panelSize), text(product.panels), text(product.rows), text(product.depth),
-    ]
+    let operands =
+      [place(product.to), text(product.toStride), place(product.left), text(product.leftStride)]
+      + [text(product.leftDistance), place(product.panel), text(product.panelSize), text(product.panels)]
+      + [text(product.rows), text(product.runs), text(product.depth)]
     if dialect.language == .text {
-      return
-        "\(product.accumulates ? "add_product" : "product")(\(operands.joined(separator: ", ")), \(product.columns))"
+      let name = (product.accumulates ? "add_product" : "product") + (product.isFollowed ? "_and_fetch" : "")
+      return "\(name)(\(operands.joined(separator: ", ")), \(product.columns))"
     }
     let name = "swage_product_\(product.left.elementType.name)_\(product.columns)"
-    return "\(name)(\((operands + [product.accumulates ? "true" : "false"]).joined(separator: ", ")))"
+    return
+      "\(name)(\((operands + [product.accumulates, product.isFollowed].map(\.description)).joined(separator: ", ")))"
   }
 
   private mutating func print(_ loop: Statement.Loop) {
@@ -207,6 +212,9 @@ public struct KernelPrinter {
     case .unit: return ("unit", 16)
     case .load(let buffer, let index): return (load(buffer.elementType, from: bufferName(buffer), index), 14)
     case .element(let array, let index): return (load(array.elementType, from: array.name, index), 14)
+    case .folded(let fold, let array):
+      if dialect.language == .text { return ("\(fold.rawValue)(\(array.name))", 16) }
+      return ("swage_fold_\(fold.rawValue)_\(array.type.name)_\(array.count)(\(array.name))", 16)
     case .negate(let x):
       // Through the unsigned type, since the most negative integer has no opposite.
       if dialect.language == .c, x.type == .i32 || x.type == .i64 {

@@ -56,6 +56,12 @@ public indirect enum Expression: Hashable, Sendable {
     }
   }
 
+  public enum Fold: String, Hashable, Sendable {
+    case sum
+    /// The largest one that is not NaN, if the first half of each step holds none.
+    case peak
+  }
+
   case float(Double, ScalarType)
   case integer(Int64, ScalarType)
   case boolean(Bool)
@@ -66,6 +72,8 @@ public indirect enum Expression: Hashable, Sendable {
   case unit
   case load(KernelBuffer, Expression)
   case element(LocalArray, Expression)
+  /// All elements of an array of 8, 16, 32 or 64 floats combined: the second half into the first one, until one is left.
+  case folded(Fold, LocalArray)
   case negate(Expression)
   case not(Expression)
   case binary(Operator, Expression, Expression)
@@ -89,7 +97,7 @@ extension Expression {
     case .variable(let variable): variable.type
     case .size, .unit: .i64
     case .load(let buffer, _): buffer.elementType.computeType
-    case .element(let array, _): array.type
+    case .element(let array, _), .folded(_, let array): array.type
     case .negate(let x): x.type
     case .binary(let op, let a, _): op.isComparison ? .bool : a.type
     case .wrapping(_, let a, _): a.type

@@ -21,6 +21,9 @@ public indirect enum Statement: Hashable, Sendable {
     to: KernelBuffer, toIndex: Expression, toStride: Expression, from: KernelBuffer, fromIndex: Expression,
     fromStride: Expression)
 
+  /// Rounds `count` elements of f32 to bf16 as the machine does it: numbers below the smallest normal one may become zero.
+  case round(to: LocalArray, toIndex: Expression, from: LocalArray, fromIndex: Expression, count: Expression)
+
   /// A product of matrices that are small in one direction.
   case product(Product)
 
@@ -44,6 +47,8 @@ public indirect enum Statement: Hashable, Sendable {
       case vector
       /// Vectorise; sums of floats inside may be taken in any order.
       case reduction
+      /// As `vector`, for less than a few vectors: elements that are none are masked where the machine can do so.
+      case tail
       /// Unroll fully.
       case unroll
     }
@@ -58,12 +63,13 @@ public indirect enum Statement: Hashable, Sendable {
     public var body: [Statement]
   }
 
-  /// to[r · toStride + p · columns + c] = Σ left[r · leftStride + i] · panel[p · panelSize + i · columns + c], added to
-  /// what is there where `accumulates`, over `rows` rows, `panels` panels of exactly `columns` columns and `depth` terms.
-  /// All elements are f32, or all f64. The terms of an element are summed in one order, whatever the number of rows.
+  /// to[r · toStride + p · columns + c] = Σ left[r · leftStride + u · leftDistance + i] · panel[p · panelSize +
+  /// (u · depth + i) · columns + c], added to what is there where `accumulates`, over `rows` rows, `panels` panels of
+  /// exactly `columns` columns, and `runs` runs of `depth` terms. All elements are f32, or all f64. The terms of an element
+  /// are summed in one order, whatever the number of rows.
   ///
-  /// Elements of bf16 are summed in f32, and their panels hold pairs of terms, as matrix units take them:
-  /// panel[p · panelSize + (i / 2 · columns + c) · 2 + i % 2]. Where `depth` is odd, the last pair ends in zeros.
+  /// Elements of bf16 are summed in f32, and their panels hold pairs of terms, as matrix units take them: term i of a run
+  /// is at (i / 2 · columns + c) · 2 + i % 2. Where `depth` is odd, the last pair of each run ends in zeros.
   public struct Product: Hashable, Sendable {
     /// Where a matrix begins.
     public enum Place: Hashable, Sendable {
@@ -82,29 +88,39 @@ public indirect enum Statement: Hashable, Sendable {
     public var toStride: Expression
     public var left: Place
     public var leftStride: Expression
+    public var leftDistance: Expression
     public var panel: Place
     public var panelSize: Expression
     public var panels: Expression
     public var rows: Expression
+    public var runs: Expression
     public var depth: Expression
     public var columns: Int
     public var accumulates: Bool
+    /// Whether the panels behind these come next, from far away: they may be asked for.
+    public var isFollowed: Bool
 
     public init(
-      to: Place, stride toStride: Expression, left: Place, stride leftStride: Expression, panel: Place,
-      size panelSize: Expression, count panels: Expression, rows: Expression, depth: Expression, columns: Int, accumulates: Bool
+      to: Place, stride toStride: Expression, left: Place, stride leftStride: Expression,
+      distance leftDistance: Expression = 0, panel: Place,
+      size panelSize: Expression, count panels: Expression, rows: Expression,
+      runs: Expression = 1, depth: Expression, columns: Int, accumulates: Bool,
+      isFollowed: Bool = false
     ) {
       self.to = to
       self.toStride = toStride
       self.left = left
       self.leftStride = leftStride
+      self.leftDistance = leftDistance
       self.panel = panel
       self.panelSize = panelSize
       self.panels = panels
       self.rows = rows
+      self.runs = runs
       self.depth = depth
       self.columns = columns
       self.accumulates = accumulates
+      self.isFollowed = isFollowed
     }
 
     /// The type of sums of products of `type`; nil where there are no such products.

@@ -11,7 +11,7 @@ extension Pipeline {
     reducePrecision,
     // Fuse
     recognizeActivations, recognizeSoftmax, recognizeNorms, recognizeAttention, foldIntoConvolution,
-    fuseEpilogues, fuseElementwise,
+    splitProducts, fuseEpilogues, fuseElementwise,
   ]
 
   /// What runs after every step that may leave something to simplify.
@@ -28,7 +28,7 @@ extension Pipeline {
     // Recognisers look for what exporters write: single steps, channels first.
     stages += [
       .once(recognizeActivations), .once(recognizeSoftmax), .once(recognizeNorms), .once(recognizeAttention),
-      .once(foldIntoConvolution), .once(mergeLinearChains),
+      .once(foldIntoConvolution), .once(mergeLinearChains), .once(splitProducts),
     ]
     // Layout and precision want whole operations, and leave casts and transposes to simplify.
     if options.usesChannelsLast { stages.append(.once(channelsLast)) }

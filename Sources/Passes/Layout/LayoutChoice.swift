@@ -8,14 +8,13 @@ import SwageTensor
 ///   outputs and all other nodes are on the first side. Constants, and values whose channel axis moves past axes of
 ///   size one only, cost nothing;
 /// - for a convolution that stays channels-first: the bytes of its input and output, as its kernel would have to
-///   reorder both;
+///   reorder both, and a trifle where its filters are constant and dense: those kernels are the fastest;
 /// - for an elementwise operation on another side than what it reads: a trifle, so that it can join its producer's
 ///   kernel;
 /// - for a transpose that is there already: nothing beyond its own bytes, since it takes any layout and gives any,
 ///   and those too where it would move nothing any more.
 ///
-/// The cheapest choice is a minimum cut. Of equally cheap ones it is the one with the fewest nodes channels-last: a
-/// convolution on its own stays as it is. Sizes that are symbols count as `NominalSizes` says.
+/// The cheapest choice is a minimum cut. Of equally cheap ones it is the one with the fewest nodes channels-last. Sizes that are symbols count as `NominalSizes` says.
 struct LayoutChoice {
   private let graph: Graph
   private let sizes: NominalSizes
@@ -69,8 +68,10 @@ struct LayoutChoice {
   private mutating func addPreference(of node: Node) {
     guard let vertex = vertices[node.id], let x = node.operands[0] else { return }
     switch node.op {
-    case .convolution:
-      cut.addEdge(from: last, to: vertex, capacity: allBytes(x) + allBytes(node.results[0]))
+    case .convolution(let op):
+      let isDense = op.groups == 1 && node.operands[1].flatMap { graph.constant($0) } != nil
+      let trifle = isDense ? Self.unit : 0
+      cut.addEdge(from: last, to: vertex, capacity: allBytes(x) + allBytes(node.results[0]) + trifle)
     case .transpose(let op):
       let axes = ImageAxes(rank: op.permutation.count)
       if op.permutation == axes.toFirst { cut.addEdge(from: last, to: vertex, capacity: bytes(node.results[0])) }

@@ -149,14 +149,14 @@ private struct ConstantFolder {
     return chain
   }
 
-  /// A large weight in another type or order of axes, computed only when it is written: such constants of a large model
+  /// A large weight, or a part of one, in another type or order of axes, computed only when it is written: such constants of a large model
   /// do not fit in memory together.
   private func postponed(_ node: Node, in graph: Graph) -> [Tensor]? {
     guard let operand = node.operands.first ?? nil, let source = graph.constant(operand), node.operands.count == 1,
       let result = node.results.first
     else { return nil }
     switch node.op {
-    case .cast, .transpose: break
+    case .cast, .transpose, .slice: break
     default: return nil
     }
     let type = graph.type(of: result)
@@ -168,7 +168,7 @@ private struct ConstantFolder {
         return source.writeTransposed(op.permutation, to: bytes)
       }
       var evaluation = EvaluationContext()
-      // Casts and transposes whose type rule holds have a result.
+      // Casts, transposes and slices whose type rule holds have a result.
       let value = try? node.op.definition.evaluate([source], &evaluation).first
       value?.withBytes { bytes.copyMemory(from: $0) }
     }
