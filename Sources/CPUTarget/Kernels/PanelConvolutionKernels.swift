@@ -2,14 +2,13 @@ import SwageKernel
 import SwagePartition
 import SwageTensor
 
-/// Convolutions of f32, f64 or bf16 over one or two axes as sums of products, one for each line of the filters: along a line of
-/// the picture, channels last, a filter's line is one run of elements.
+/// Convolutions of f32, f64 or bf16 over one or two axes as products whose terms are the lines of the filters: along a
+/// line of the picture, channels last, a filter's line is one run of elements.
 ///
 /// A piece of work is a stretch of results along the last axis, or several short lines of them, for a chunk of filters. What
 /// it reads is copied once, with zeros for what lies outside the picture. Several lines are one product, in which the
 /// positions that hang over from one line to the next are computed too, and dropped.
 struct PanelConvolutionKernels {
-
   private let op: Convolution
   private let x: TensorType
   private let result: TensorType
@@ -49,9 +48,8 @@ struct PanelConvolutionKernels {
     (lineDilation, dilation) = (isFlat ? 1 : op.dilations[0], op.dilations[op.dilations.count - 1])
     // Fewer filters leave most of a panel empty; each product is written out.
     guard tile.usesMatrixUnit || filters * 2 >= tile.panelCount(filters) * tile.columns, lines <= 32,
-      dilation == 1 || taps <= 32,
-      let reach = Checked.product([taps - 1, dilation]), let perLine = Checked.product([lines, channels]),
-      perLine * (reach + 1) <= patchElements
+      dilation == 1 || taps <= 32, let reach = Checked.product([taps - 1, dilation]),
+      let perLine = Checked.product([lines, channels]), perLine * (reach + 1) <= patchElements
     else { return nil }
     longest = min(mostPositions, (patchElements / perLine - reach - 1) / stride + 1)
     guard longest >= min(12, result.shape[result.rank - 2].constant ?? 12) else { return nil }
@@ -116,8 +114,7 @@ struct PanelConvolutionKernels {
             stride: .i64(stride * channels),
             distance: runs == 1 ? patchWidth * .i64(channels) : .i64(dilation * channels),
             panel: .buffer(filter, weights + .i64(line * runs * runSize)), size: .i64(lines * runs * runSize),
-            count: own,
-            rows: rows, runs: .i64(runs == 1 ? lines : runs), depth: .i64(depth), columns: columns,
+            count: own, rows: rows, runs: .i64(runs == 1 ? lines : runs), depth: .i64(depth), columns: columns,
             accumulates: line > 0, isFollowed: order.isFar))
       }
       let column = k.let("column", panel * .i64(columns))

@@ -1,7 +1,7 @@
 /// Products of bf16 in f32: matrix tiles (AMX), vectors of pairs (AVX-512 BF16), or vectors of f32 on every other machine.
 ///
-/// Tiles follow Intel's "Optimization Reference Manual" (chapter 20): two bands of 16 rows and two of 16 columns share
-/// four tiles of sums, so that each tile that is read serves two products.
+/// Tiles follow the chapter on AMX of Intel's "64 and IA-32 Architectures Optimization Reference Manual": two bands of 16
+/// rows and two of 16 columns share four tiles of sums, so that each tile that is read serves two products.
 extension CProductPrelude {
   static let bf16 = tiles + pairs + plain + rounding
 

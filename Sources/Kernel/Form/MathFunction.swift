@@ -11,8 +11,8 @@ public enum MathFunction: String, Hashable, Sendable, CaseIterable {
   case expm1, log, log1p, sqrt, rsqrt
   case sin, cos, tan, asin, acos, atan, sinh, cosh, tanh, asinh, acosh, atanh
   case erf, sigmoid, silu, gelu, geluTanh = "gelu_tanh", softplus, mish
-  /// Within 2e-4 of the function, relative to it: what is rounded to bf16 next hides that. Far below zero the result is
-  /// nearer to zero than to the function.
+  /// Within 2e-4 of the function, relative to it: rounding to bf16 hides that. Where the function itself is below 1e-7
+  /// (GELU below -6) or 2^-125 the difference is below that number instead.
   case sigmoidCoarse = "sigmoid_coarse", siluCoarse = "silu_coarse", geluCoarse = "gelu_coarse"
   case geluTanhCoarse = "gelu_tanh_coarse"
   case floor, ceil

@@ -102,9 +102,8 @@ public indirect enum Statement: Hashable, Sendable {
 
     public init(
       to: Place, stride toStride: Expression, left: Place, stride leftStride: Expression,
-      distance leftDistance: Expression = 0, panel: Place,
-      size panelSize: Expression, count panels: Expression, rows: Expression,
-      runs: Expression = 1, depth: Expression, columns: Int, accumulates: Bool,
+      distance leftDistance: Expression = 0, panel: Place, size panelSize: Expression, count panels: Expression,
+      rows: Expression, runs: Expression = 1, depth: Expression, columns: Int, accumulates: Bool,
       isFollowed: Bool = false
     ) {
       self.to = to

@@ -14,7 +14,8 @@ import SwageTensor
 /// - for a transpose that is there already: nothing beyond its own bytes, since it takes any layout and gives any,
 ///   and those too where it would move nothing any more.
 ///
-/// The cheapest choice is a minimum cut. Of equally cheap ones it is the one with the fewest nodes channels-last. Sizes that are symbols count as `NominalSizes` says.
+/// The cheapest choice is a minimum cut. Of equally cheap ones it is the one with the fewest nodes channels-last. Sizes
+/// that are symbols count as `NominalSizes` says.
 struct LayoutChoice {
   private let graph: Graph
   private let sizes: NominalSizes

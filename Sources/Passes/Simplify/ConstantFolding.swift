@@ -149,8 +149,8 @@ private struct ConstantFolder {
     return chain
   }
 
-  /// A large weight, or a part of one, in another type or order of axes, computed only when it is written: such constants of a large model
-  /// do not fit in memory together.
+  /// A large weight, or a part of one, in another type or order of axes, computed only when it is written: such constants
+  /// of a large model do not fit in memory together.
   private func postponed(_ node: Node, in graph: Graph) -> [Tensor]? {
     guard let operand = node.operands.first ?? nil, let source = graph.constant(operand), node.operands.count == 1,
       let result = node.results.first

@@ -1,0 +1,105 @@
+import Foundation
+import SwageCPUTarget
+import SwageKernel
+import SwageRuntime
+import SwageTensor
+import Testing
+
+/// Products of bf16 in every form that this machine can run, whichever it would choose: matrix tiles, dot products of
+/// pairs, plain vectors.
+@Suite struct ProductFormTests {
+  struct Sizes {
+    var rows: Int, depth: Int, runs: Int, panels: Int, columns: Int, accumulates: Bool
+  }
+
+  static let cases: [Sizes] = [
+    Sizes(rows: 1, depth: 1, runs: 1, panels: 1, columns: 32, accumulates: false),
+    Sizes(rows: 13, depth: 31, runs: 2, panels: 3, columns: 32, accumulates: true),
+    Sizes(rows: 16, depth: 32, runs: 1, panels: 2, columns: 32, accumulates: false),
+    Sizes(rows: 17, depth: 77, runs: 3, panels: 1, columns: 32, accumulates: true),
+    Sizes(rows: 45, depth: 96, runs: 2, panels: 2, columns: 32, accumulates: false),
+    Sizes(rows: 96, depth: 600, runs: 3, panels: 4, columns: 32, accumulates: true),
+    Sizes(rows: 20, depth: 33, runs: 2, panels: 2, columns: 16, accumulates: true),
+    Sizes(rows: 7, depth: 2050, runs: 1, panels: 1, columns: 16, accumulates: false),
+  ]
+
+  private func kernel(_ sizes: Sizes) -> KernelFunction {
+    let k = KernelBuilder("product")
+    let (left, panel, y) = (k.input(.bf16), k.input(.bf16), k.output(.f32))
+    k.product(
+      .init(
+        to: .buffer(y, 0), stride: .i64(sizes.panels * sizes.columns), left: .buffer(left, 0),
+        stride: .i64(sizes.depth * sizes.runs), distance: .i64(sizes.depth), panel: .buffer(panel, 0),
+        size: .i64(sizes.runs * lines(sizes) * sizes.columns * 2), count: .i64(sizes.panels), rows: .i64(sizes.rows),
+        runs: .i64(sizes.runs), depth: .i64(sizes.depth), columns: sizes.columns, accumulates: sizes.accumulates,
+        isFollowed: sizes.rows > 64))
+    return k.finish()
+  }
+
+  private func lines(_ sizes: Sizes) -> Int { (sizes.depth + 1) / 2 }
+
+  /// Compilers that do not know the instructions named.
+  @Test(arguments: [[], ["__AMX_BF16__"], ["__AMX_BF16__", "__AVX512BF16__"]])
+  func everyFormGivesTheSums(without macros: [String]) throws {
+    // Asks the system for matrix tiles, as loading a plan does.
+    _ = HostCPU.features
+    let folder = NSTemporaryDirectory() + "/swage-compiler-\(UUID().uuidString)"
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let clang = try #require(
+      (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map { "\($0)/clang" }.first {
+        FileManager.default.isExecutableFile(atPath: $0)
+      }, "there is no clang on PATH")
+    let compiler = folder + "/clang"
+    let undefined = macros.map { "-U" + $0 }.joined(separator: " ")
+    try "#!/bin/sh\nexec '\(clang)' \(undefined) \"$@\"\n".write(toFile: compiler, atomically: true, encoding: .utf8)
+    try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: compiler)
+
+    var library = KernelLibrary()
+    let symbols = Self.cases.map { library.add(kernel($0)) }
+    let options = NativeCompiler.Options(compiler: compiler, usesCache: false)
+    let module = try LoadedModule(NativeCompiler.compile(library, options).image)
+    var random = SeededNumbers(71)
+    for (sizes, symbol) in zip(Self.cases, symbols) { try check(sizes, module.function(symbol), &random) }
+  }
+
+  private func check(_ sizes: Sizes, _ function: LoadedModule.Kernel, _ random: inout SeededNumbers) throws {
+    let (depth, columns) = (sizes.depth, sizes.columns)
+    let width = sizes.panels * columns
+    let left = random.tensor(.bf16, [sizes.rows, sizes.runs * depth], scale: 1)
+    let right = random.tensor(.bf16, [sizes.runs * depth, width], scale: 1)
+    let start = random.tensor(.f32, [sizes.rows, width], scale: 1)
+    // Behind an odd last term the pair ends in zero.
+    var paired = [Double](repeating: 0, count: sizes.panels * sizes.runs * lines(sizes) * columns * 2)
+    let (a, b) = (left.doubles, right.doubles)
+    for column in 0..<width {
+      for run in 0..<sizes.runs {
+        for term in 0..<depth {
+          let line = (column / columns * sizes.runs + run) * lines(sizes) + term / 2
+          paired[(line * columns + column % columns) * 2 + term % 2] = b[(run * depth + term) * width + column]
+        }
+      }
+    }
+    let operands = [left, Tensor(.bf16, [paired.count], doubles: paired), start].map { tensor in
+      let bytes = GuardedBytes(tensor.byteCount)
+      tensor.withBytes { bytes.fill($0) }
+      return bytes
+    }
+    withExtendedLifetime(operands) { function(operands.map { Optional($0.start) }, [], 0, 1) }
+    let result = operands[2].start.assumingMemoryBound(to: Float.self)
+    let initial = start.doubles
+    for row in 0..<sizes.rows {
+      for column in 0..<width {
+        var want = sizes.accumulates ? initial[row * width + column] : 0
+        for term in 0..<sizes.runs * depth {
+          want += a[row * sizes.runs * depth + term] * b[term * width + column]
+        }
+        let got = Double(result[row * width + column])
+        // Sums of f32: the error grows with the number of terms.
+        #expect(
+          abs(got - want) <= 1e-5 * Double(sizes.runs * depth).squareRoot() + 1e-6, "\(sizes) at \(row), \(column)")
+        if abs(got - want) > 1e-2 { return }
+      }
+    }
+  }
+}
