@@ -85,8 +85,12 @@ import Testing
       tensor.withBytes { bytes.fill($0) }
       return bytes
     }
-    withExtendedLifetime(operands) { function(operands.map { Optional($0.start) }, [], 0, 1) }
-    let result = operands[2].start.assumingMemoryBound(to: Float.self)
+    // The bytes live as long as their owners.
+    let result = withExtendedLifetime(operands) {
+      function(operands.map { Optional($0.start) }, [], 0, 1)
+      return Array(
+        UnsafeBufferPointer(start: operands[2].start.assumingMemoryBound(to: Float.self), count: start.count))
+    }
     let initial = start.doubles
     for row in 0..<sizes.rows {
       for column in 0..<width {
