@@ -21,9 +21,9 @@ enum ConvolutionKernels {
     let filtersPerGroup = filters.floorDivided(by: groups)
     let k = KernelBuilder("convolution_\(element.name)")
     let source = k.input(element)
-    let weights = k.input(element)
-    let rest = KernelEpilogue(op.epilogue, node, in: graph, result: result.shape, element: element, k)
-    let y = k.output(element)
+    let weights = k.input(w.elementType)
+    let rest = KernelEpilogue(op.epilogue, node, in: graph, result: result.shape, element: result.elementType, k)
+    let y = k.output(result.elementType)
     k.split(result.elementCount, work: channelsPerGroup * Dim(taps.reduce(2, &*)))
 
     let place = k.unravel(k.unit, result.shape)
@@ -43,7 +43,7 @@ enum ConvolutionKernels {
             ? ((group * own + channel) * perGroup + filter.remainder(by: perGroup)) * area + tapIndex
             : (filter * own + channel) * area + tapIndex
           let value = k.load(source, at + channel * inputStrides[channelAxis])
-          k.assign(sum, sum.value + value * k.load(weights, weight))
+          k.assign(sum, sum.value.wrappingAdd(value.wrappingMultiply(k.load(weights, weight))))
         }
         return
       }

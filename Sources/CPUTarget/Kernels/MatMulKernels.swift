@@ -2,7 +2,7 @@ import SwageKernel
 import SwagePartition
 import SwageTensor
 
-/// Products that the library does not have (integers, f64) or that are so small that calling it costs more than the
+/// Products that neither panels nor the library have (integers, f64) or that are so small that calling it costs more than the
 /// work. A unit is one row of a block of columns.
 enum MatMulKernels {
   static func make(_ op: MatMul, _ node: Node, in graph: Graph) -> Recipe? {
@@ -15,9 +15,9 @@ enum MatMulKernels {
     let depth = a.shape[op.transposeA ? a.rank - 2 : a.rank - 1]
     let k = KernelBuilder("matmul_\(element.name)")
     let x = k.input(element)
-    let w = k.input(element)
-    let rest = KernelEpilogue(op.epilogue, node, in: graph, result: result.shape, element: element, k)
-    let y = k.output(element)
+    let w = k.input(b.elementType)
+    let rest = KernelEpilogue(op.epilogue, node, in: graph, result: result.shape, element: result.elementType, k)
+    let y = k.output(result.elementType)
     let width = columns.constant.map { max(1, min(64, $0)) } ?? 64
     let blocks = columns.ceilDivided(by: Dim(width))
     let batch = Array(result.shape.dropLast(2))

@@ -2,7 +2,7 @@ import SwageKernel
 import SwagePartition
 import SwageTensor
 
-/// Convolutions of f32, f64 or bf16 over one or two axes as products whose terms are the lines of the filters: along a
+/// Convolutions of f32, f64, bf16 or bytes over one or two axes as products whose terms are the lines of the filters: along a
 /// line of the picture, channels last, a filter's line is one run of elements.
 ///
 /// A piece of work is a stretch of results along the last axis, or several short lines of them, for a chunk of filters. What
@@ -23,7 +23,7 @@ struct PanelConvolutionKernels {
   /// Positions of a piece, at most: whole tiles, and what hangs over between a few lines of matrix tiles.
   private var mostPositions: Int { tile.usesMatrixUnit ? 144 : 48 }
   /// Elements that a piece reads, at most: they stay in the second-level cache.
-  private var patchElements: Int { tile.usesMatrixUnit ? 480 << 10 : 96 << 10 }
+  private var patchElements: Int { (tile.usesMatrixUnit ? 960 << 10 : 384 << 10) / tile.bytes }
   /// Results of a piece along the last axis, at most.
   private var longest = 1
 
@@ -47,7 +47,7 @@ struct PanelConvolutionKernels {
     (lineStride, stride) = (isFlat ? 1 : op.strides[0], op.strides[op.strides.count - 1])
     (lineDilation, dilation) = (isFlat ? 1 : op.dilations[0], op.dilations[op.dilations.count - 1])
     // Fewer filters leave most of a panel empty; each product is written out.
-    guard tile.usesMatrixUnit || filters * 2 >= tile.panelCount(filters) * tile.columns, lines <= 32,
+    guard tile.usesMatrixUnit || element == .u8 || filters * 2 >= tile.panelCount(filters) * tile.columns, lines <= 32,
       dilation == 1 || taps <= 32, let reach = Checked.product([taps - 1, dilation]),
       let perLine = Checked.product([lines, channels]), perLine * (reach + 1) <= patchElements
     else { return nil }
@@ -73,9 +73,10 @@ struct PanelConvolutionKernels {
 
     let k = KernelBuilder("conv_panels_\(element.name)")
     let source = k.input(element)
-    let filter = k.input(element)
-    let rest = KernelEpilogue(op.epilogue, node, in: graph, result: result.shape, element: element, k)
-    let y = k.output(element, mayAlias: rest.sameShape)
+    let filter = k.input(tile.panelElement)
+    let rest = KernelEpilogue(
+      op.epilogue, node, in: graph, result: result.shape, element: result.elementType, k)
+    let y = k.output(result.elementType, mayAlias: rest.sameShape)
 
     let length = k.size(result.shape[result.rank - 2])
     let allLines = isFlat ? 1 : k.size(result.shape[1])

@@ -2,15 +2,15 @@ import SwageKernel
 import SwagePartition
 import SwageTensor
 
-/// Products of f32, f64 or bf16 with a constant matrix, which lies in the plan as panels. A piece of work is a block of
+/// Products of f32, f64, bf16 or bytes with a constant matrix, which lies in the plan as panels. A piece of work is a block of
 /// rows, which stays in the second-level cache, and a chunk of columns.
 enum PanelMatMulKernels {
   /// Rows below which the library, which splits the columns further, is faster.
   static let fewestRows = 4
   /// Rows of a block, at most: whole tiles of every machine, of elements that stay in the cache.
   private static func largestBlock(_ tile: ProductTile, depth: Int) -> Int {
-    if tile.usesMatrixUnit { return max(32, min(128, (384 << 10) / depth / 32 * 32)) }
-    return max(24, min(96, (1 << 16) / depth / 6 * 6))
+    if tile.usesMatrixUnit { return max(32, min(128, (768 << 10) / (depth * tile.bytes) / 32 * 32)) }
+    return max(24, min(96, (256 << 10) / (depth * tile.bytes) / 6 * 6))
   }
 
   static func make(_ op: MatMul, _ node: Node, in graph: Graph, threads: Int) -> Recipe? {
@@ -44,10 +44,10 @@ enum PanelMatMulKernels {
     guard a.rank == rank, filters > 0, let depth = a.shape[rank - 1].constant, depth > 0 else { return nil }
     let lines = Array(result.shape.dropLast())
     let rows = lines.reduce(1, *)
-    if let rows = rows.constant, rows < fewestRows { return nil }
+    let element = a.elementType
+    if element != .u8, let rows = rows.constant, rows < fewestRows { return nil }
     let columns = tile.columns
     let panelCount = panels.shape[0]
-    let element = a.elementType
     let width = min(tile.chunk(depth: depth), panelCount * columns)
     let perChunk = width / columns
     let order = PieceOrder(chunks: (panelCount + perChunk - 1) / perChunk, bytes: panels.byteCount, tile)
@@ -56,9 +56,9 @@ enum PanelMatMulKernels {
 
     let k = KernelBuilder("\(name)_panels_\(element.name)")
     let x = k.input(element)
-    let w = k.input(element)
-    let rest = KernelEpilogue(epilogue, node, in: graph, result: result.shape, element: element, k)
-    let y = k.output(element, mayAlias: rest.sameShape)
+    let w = k.input(tile.panelElement)
+    let rest = KernelEpilogue(epilogue, node, in: graph, result: result.shape, element: result.elementType, k)
+    let y = k.output(result.elementType, mayAlias: rest.sameShape)
     let m = k.size(rows)
     let block = k.blockSize("block", m, largest: largest, step: tile.usesMatrixUnit ? 32 : 6)
     let blocks = k.let("blocks", m.ceilDivided(by: block))

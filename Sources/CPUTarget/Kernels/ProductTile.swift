@@ -5,6 +5,8 @@ import SwageTensor
 /// How matrices of one element type are laid out for `Statement.product` on this machine.
 struct ProductTile {
   let element: ElementType
+  /// The type of panels' elements.
+  let panelElement: ElementType
   /// The type of sums.
   let sums: ElementType
   /// Columns of a product: two vectors of AVX-512 or AVX2, four of NEON, two matrix tiles.
@@ -23,18 +25,19 @@ struct ProductTile {
 
   private init(_ element: ElementType, sums: ElementType) {
     self.element = element
+    panelElement = Statement.Product.panels(of: element)
     self.sums = sums
     let f32 = swage_cpu_has("avx512f") ? 32 : 16
     columns = element == .f64 ? f32 / 2 : f32
     together = Statement.Product.termsTogether(element)
-    usesMatrixUnit = element == .bf16 && swage_cpu_has("amx_bf16")
+    usesMatrixUnit = together > 1 && swage_cpu_has("amx_bf16") && swage_cpu_has("amx_int8")
   }
 
   /// Columns that are computed and finished together, at most, of products with `depth` terms. What is on the left goes
   /// from cache to cache once for all, while their panels stay in the second-level cache.
   func chunk(depth: Int) -> Int {
     guard usesMatrixUnit else { return 64 }
-    return [128, 64].first { $0 * depth * 2 <= Self.nearBytes } ?? 32
+    return [128, 64].first { $0 * depth * bytes <= Self.nearBytes } ?? 32
   }
 
   /// Bytes of panels that lie in the second-level cache beside what is on the left.
@@ -45,7 +48,9 @@ struct ProductTile {
 
   /// `depth` rounded up to terms that are computed at once: zeros in the panel and on the left save a tail.
   func whole(_ depth: Dim) -> Dim { depth.ceilDivided(by: Dim(step)) * Dim(step) }
-  private var step: Int { usesMatrixUnit ? 32 : together }
+  private var step: Int { usesMatrixUnit ? 64 / bytes : together }
+  /// Bytes of an element.
+  var bytes: Int { element.bitWidth / 8 }
 
   /// Elements of a panel of `depth` terms.
   func panel(depth: Int) -> Int { (depth + together - 1) / together * line }
@@ -58,7 +63,7 @@ struct ProductTile {
   /// A matrix `[depth, n]` (or `[n, depth]` where `isTransposed`) as panels: `[⌈n / columns⌉, ⌈depth / together⌉,
   /// columns · together]`, with zeros behind the last column and the last term. Large ones are made when they are written.
   func panels(_ matrix: Tensor, isTransposed: Bool) -> Tensor? {
-    guard matrix.elementType == element, matrix.shape.count == 2 else { return nil }
+    guard matrix.elementType == panelElement, matrix.shape.count == 2 else { return nil }
     let (depth, n) = isTransposed ? (matrix.shape[1], matrix.shape[0]) : (matrix.shape[0], matrix.shape[1])
     let size = panel(depth: depth)
     let shape = [panelCount(n), size / line, line]
@@ -83,8 +88,9 @@ struct ProductTile {
       let (from, to) = (from.bindMemory(to: T.self), to.bindMemory(to: T.self))
       each { to[$0] = from[$1] }
     }
-    return Self.deferred(element, shape, operation, source) { [element] from, to in
-      switch element.bitWidth {
+    return Self.deferred(panelElement, shape, operation, source) { [panelElement] from, to in
+      switch panelElement.bitWidth {
+      case 8: copy(from, to, UInt8.self)
       case 16: copy(from, to, UInt16.self)
       case 32: copy(from, to, UInt32.self)
       default: copy(from, to, UInt64.self)

@@ -11,7 +11,9 @@ struct RecurrentKernels {
   static let largestState = 4096
 
   static func make(_ op: Recurrent, _ node: Node, in graph: Graph) -> Recipe? {
-    guard let x = node.type(0, in: graph), op.hiddenSize <= largestState, op.hiddenSize > 0 else { return nil }
+    guard let x = node.type(0, in: graph), op.hiddenSize <= largestState, op.hiddenSize > 0,
+      node.type(8, in: graph) == nil || node.constant(2, in: graph) != nil
+    else { return nil }
     var recipe = Recipe()
     let kernels = RecurrentKernels(op, node, graph, x, &recipe)
     let (function, reads) = kernels.function()
@@ -36,6 +38,8 @@ struct RecurrentKernels {
   private let packedWidth: Int
   /// Operands that hold repacked weights.
   private var packed: Set<Int> = []
+  /// Where the state's weights are bytes.
+  private var quantized: QuantizedRecurrence?
 
   private var h: Int { op.hiddenSize }
   private var gates: Int { op.cell.gates }
@@ -54,8 +58,11 @@ struct RecurrentKernels {
     let sequences = (x.shape[0] * x.shape[1]).constant
     let isLong = sequences.map { $0 > 4 } ?? true
     let given = node.constant(1, in: graph)
-    isProjected = given != nil && isLong && (x.elementType == .f32 || x.elementType == .bf16)
-    if let w = given, isProjected {
+    let isGiven = node.operands[1] == nil
+    isProjected = isGiven || (given != nil && isLong && (x.elementType == .f32 || x.elementType == .bf16))
+    if isGiven {
+      declare(0, .operand(0))
+    } else if let w = given, isProjected {
       let flat = recipe.addWeight(w.reshaped([columns, w.shape[2]]), name: Self.name(node, 1, graph))
       let shares = recipe.addTemporary(TensorType(element, [x.shape[0], x.shape[1], Dim(columns)]))
       recipe.steps.append(
@@ -67,8 +74,12 @@ struct RecurrentKernels {
       declare(0, .operand(0))
       declareWeights(1, &recipe)
     }
-    declareWeights(2, &recipe)
-    for index in 3..<8 where node.type(index, in: graph) != nil { declare(index, .operand(index)) }
+    if let r = node.constant(2, in: graph), node.type(8, in: graph) != nil {
+      quantized = QuantizedRecurrence(r, op, k, name: Self.name(node, 2, graph), &recipe, &reads)
+    } else {
+      declareWeights(2, &recipe)
+    }
+    for index in 3..<9 where node.type(index, in: graph) != nil { declare(index, .operand(index)) }
   }
 
   private static func name(_ node: Node, _ operand: Int, _ graph: Graph) -> String {
@@ -194,7 +205,8 @@ struct RecurrentKernels {
         case .bidirectional: k.let("time", .choose(direction.equal(1), backward, step))
         }
       startGates(states, time: time, b: b, direction: direction)
-      for gate in 0..<gates {
+      quantized?.add(states.map(\.hidden), to: states.map(\.sums), direction, k) { load(8, $0) ?? 1 }
+      for gate in 0..<(quantized == nil ? gates : 0) {
         let isCandidate = op.cell == .gru && gate == 2
         if isCandidate && !op.linearBeforeReset { continue }
         let targets = states.map { isCandidate ? $0.recurrent ?? $0.sums : $0.sums }

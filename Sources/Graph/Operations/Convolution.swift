@@ -1,7 +1,8 @@
 import SwageTensor
 
 /// Convolution over any number of spatial axes, or its transpose. Operands: x, weights in ONNX order (`[m, c/groups,
-/// kernel…]`, for the transpose `[c, m/groups, kernel…]`), then those that the epilogue names.
+/// kernel…]`, for the transpose `[c, m/groups, kernel…]`), then those that the epilogue names. All are floats of one
+/// type; or x is u8, the weights are i8 and the result is i32, without an epilogue.
 ///
 /// Result sizes: convolution floor((in + begin + end - dilation·(kernel-1) - 1) / stride) + 1; transpose
 /// stride·(in-1) + outputPadding + dilation·(kernel-1) + 1 - begin - end.
@@ -74,7 +75,11 @@ public struct Convolution: OpDefinition {
     let w = try context.type(1)
     let spatial = x.rank - 2
     try context.require(x.rank >= 3 && w.rank == x.rank, "convolution of \(x) with \(w)")
-    try context.require(x.elementType == w.elementType && x.elementType.isFloat, "convolution of \(x) with \(w)")
+    let sums = ProductTypes.sums(x.elementType, w.elementType)
+    guard let sums, sums.isFloat || (sums == .i32 && x.elementType == .u8) else {
+      throw TypeFault("convolution takes floats of one type, or u8 and i8, got \(x) and \(w)")
+    }
+    try context.require(epilogue.steps.isEmpty || sums.isFloat, "an epilogue takes floats, got \(sums.name)")
     try context.require(
       [strides.count, dilations.count, padsBegin.count, padsEnd.count, outputPadding.count]
         .allSatisfy { $0 == spatial }, "strides, dilations and pads must name the \(spatial) spatial axes of \(x)")
@@ -116,7 +121,7 @@ public struct Convolution: OpDefinition {
     }
     let shape =
       layout == .channelsFirst ? [x.shape[0], resultChannels] + sizes : [x.shape[0]] + sizes + [resultChannels]
-    let result = TensorType(x.elementType, shape)
+    let result = TensorType(sums, shape)
     try epilogue.check(&context, result: result, firstOperand: 2)
     return [result]
   }
@@ -126,6 +131,7 @@ public struct Convolution: OpDefinition {
     let rank = w.shape.count
     let toFirst = [0, rank - 1] + Array(1..<rank - 1)
     let x = layout == .channelsFirst ? operands[0]! : operands[0]!.transposed(toFirst)
+    let sums = ProductTypes.sums(x.elementType, w.elementType) ?? x.elementType
     let given = try context.resultSizes()
     let shape = layout == .channelsFirst ? given : toFirst.map { given[$0] }
     let begin = try padsBegin.map { try context.size($0) }
@@ -137,7 +143,7 @@ public struct Convolution: OpDefinition {
     let (channelsPerGroup, filtersPerGroup) = (channels / groups, filters / groups)
     let xv = x.doubles
     let wv = w.doubles
-    guard let count = Checked.product(shape), count > 0 else { return [Tensor(zeros: x.elementType, given)] }
+    guard let count = Checked.product(shape), count > 0 else { return [Tensor(zeros: sums, given)] }
     var result = [Double](repeating: 0, count: count)
     // For each kernel tap, the pairs (input position, output position) it joins; the same for all channels.
     let taps = (0..<(x.count == 0 || w.count == 0 ? 0 : kernelArea)).map { tap in
@@ -159,7 +165,11 @@ public struct Convolution: OpDefinition {
         }
       }
     }
-    let plain = Tensor(x.elementType, shape, doubles: result)
+    // Sums of bytes are exact in doubles; beyond 32 bits they wrap.
+    let plain =
+      sums == .i32
+      ? Tensor(sums, shape, integers: result.map { Int64(Int32(truncatingIfNeeded: Int64($0))) })
+      : Tensor(sums, shape, doubles: result)
     let placed = layout == .channelsFirst ? plain : plain.transposed([0] + Array(2..<rank) + [1])
     return [try epilogue.apply(placed, operands)]
   }

@@ -2,7 +2,7 @@ import SwageTensor
 
 /// Matrix product over the last two axes, with NumPy's batch broadcasting. Operands: a `[…, m, k]` (or `[…, k, m]`
 /// where `transposeA`), b `[…, k, n]`, then those that the epilogue names. Operands of rank 1 do not occur: the importer
-/// reshapes them. Integers accumulate in the result type.
+/// reshapes them. Integers accumulate in the result type, which is that of the operands, or i32 where a is u8 and b i8.
 public struct MatMul: OpDefinition {
   public static let mnemonic = "matmul"
   public var transposeA: Bool
@@ -31,14 +31,15 @@ public struct MatMul: OpDefinition {
     let a = try context.type(0)
     let b = try context.type(1)
     try context.require(a.rank >= 2 && b.rank >= 2, "matmul takes matrices, got \(a) and \(b)")
-    try context.require(
-      a.elementType == b.elementType && (a.elementType.isFloat || a.elementType.isInteger),
-      "matmul takes one element type, got \(a) and \(b)")
+    let sums = ProductTypes.sums(a.elementType, b.elementType)
+    guard let sums, sums.isFloat || sums.isInteger else {
+      throw TypeFault("matmul takes one element type, or u8 and i8, got \(a) and \(b)")
+    }
     let (m, ka) = transposeA ? (a.shape[a.rank - 1], a.shape[a.rank - 2]) : (a.shape[a.rank - 2], a.shape[a.rank - 1])
     let (kb, n) = transposeB ? (b.shape[b.rank - 1], b.shape[b.rank - 2]) : (b.shape[b.rank - 2], b.shape[b.rank - 1])
     try context.requireEqual(ka, kb, "inner sizes of \(a) and \(b)")
     let batch = try context.broadcast(a.shape.dropLast(2), b.shape.dropLast(2))
-    let result = TensorType(a.elementType, batch + [m, n])
+    let result = TensorType(sums, batch + [m, n])
     try context.require(epilogue.steps.isEmpty || a.elementType.isFloat, "an epilogue takes floats, got \(result)")
     try epilogue.check(&context, result: result, firstOperand: 2)
     return [result]
@@ -52,8 +53,9 @@ public struct MatMul: OpDefinition {
     guard k == kb else { throw TypeFault("inner sizes \(k) and \(kb) differ") }
     let batch = try Binary.broadcastShape(a.shape.dropLast(2), b.shape.dropLast(2))
     let shape = batch + [m, n]
-    try context.checkAllocation(a.elementType, shape)
-    if Checked.product(shape) == 0 { return [Tensor(zeros: a.elementType, shape)] }
+    let sums = ProductTypes.sums(a.elementType, b.elementType) ?? a.elementType
+    try context.checkAllocation(sums, shape)
+    if Checked.product(shape) == 0 { return [Tensor(zeros: sums, shape)] }
     let ia = Indexing.offsets(batch, strides: Indexing.broadcastStrides(a.shape.dropLast(2), to: batch))
     let ib = Indexing.offsets(batch, strides: Indexing.broadcastStrides(b.shape.dropLast(2), to: batch))
     let (rowA, stepA) = transposeA ? (1, m) : (k, 1)
@@ -80,7 +82,7 @@ public struct MatMul: OpDefinition {
       let values = product(a.doubles, b.doubles, 0) { $0 + $1 * $2 }
       return [try epilogue.apply(Tensor(a.elementType, shape, doubles: values), operands)]
     }
-    return [Tensor(a.elementType, shape, integers: product(a.integers, b.integers, 0) { $0 &+ $1 &* $2 })]
+    return [Tensor(sums, shape, integers: product(a.integers, b.integers, 0) { $0 &+ $1 &* $2 })]
   }
 
   public func flops(_ operands: [TensorType?], _ results: [TensorType]) -> Dim {

@@ -2,9 +2,12 @@ import Foundation
 import SwageTensor
 
 /// RNN, GRU and LSTM layers, as ONNX defines them. Operands: x `[t, b, input]`, w `[d, g·h, input]`, r `[d, g·h, h]`,
-/// bias `[d, 2·g·h]`, sequence lengths i32 `[b]`, initial h `[d, b, h]`, initial c `[d, b, h]`, peepholes `[d, 3·h]`;
-/// those after r are optional. g is 1, 3 (order z r h) or 4 (order i o f c); d is 2 when bidirectional, else 1.
-/// Results: y `[t, d, b, h]`, last h `[d, b, h]`, and for the LSTM last c.
+/// bias `[d, 2·g·h]`, sequence lengths i32 `[b]`, initial h `[d, b, h]`, initial c `[d, b, h]`, peepholes `[d, 3·h]`,
+/// scales of r `[d, g·h]`; those after r are optional. g is 1, 3 (order z r h) or 4 (order i o f c); d is 2 when
+/// bidirectional, else 1. Results: y `[t, d, b, h]`, last h `[d, b, h]`, and for the LSTM last c.
+///
+/// Without w, x is the input's share of the gates, `[t, b, d·g·h]`. The LSTM takes r as i8, with its scales: at each step
+/// the state of each sequence is quantised to u8 by its range, as `DynamicQuantizeLinear` does it, and the product is exact.
 public struct Recurrent: OpDefinition {
   public enum Cell: String, Hashable, Sendable {
     case rnn, gru, lstm
@@ -77,30 +80,39 @@ public struct Recurrent: OpDefinition {
   public var numericClass: NumericClass { .accumulating }
 
   public func resultTypes(_ context: inout TypeContext) throws -> [TensorType] {
-    try context.require((3...8).contains(context.operands.count), "recurrent takes 3 to 8 operands")
-    let (x, w, r) = (try context.type(0), try context.type(1), try context.type(2))
+    try context.require((3...9).contains(context.operands.count), "recurrent takes 3 to 9 operands")
+    let (x, w, r) = (try context.type(0), context.optional(1), try context.type(2))
     let d = Dim(directionCount)
     let h = Dim(hiddenSize)
     let gh = Dim(cell.gates &* hiddenSize)
     try context.require(hiddenSize >= 1, "the hidden size is \(hiddenSize)")
     try context.require(
       activations.count == directionCount * Self.defaultActivations(cell).count, "\(activations.count) activations")
-    try context.require(x.rank == 3 && w.rank == 3 && r.rank == 3, "x, w and r have rank 3: \(x), \(w), \(r)")
+    let isQuantized = r.elementType == .i8 && x.elementType == .f32 && cell == .lstm
     try context.require(
-      x.elementType.isFloat && w.elementType == x.elementType && r.elementType == x.elementType, "\(x), \(w), \(r)")
+      x.rank == 3 && w?.rank ?? 3 == 3 && r.rank == 3, "x, w and r have rank 3: \(x), \(w ?? x), \(r)")
+    try context.require(
+      x.elementType.isFloat && w?.elementType ?? x.elementType == x.elementType
+        && (r.elementType == x.elementType || isQuantized), "\(x), \(w ?? x), \(r)")
+    try context.require(isQuantized == (context.optional(8) != nil), "scales go with weights of i8, got \(r)")
     let (t, b) = (x.shape[0], x.shape[1])
     func expect(_ index: Int, _ shape: [Dim], _ what: String) throws {
       guard let type = context.optional(index) else { return }
       try context.require(type.rank == shape.count, "\(what) is \(type)")
       for (a, e) in zip(type.shape, shape) { try context.requireEqual(a, e, "\(what) \(type)") }
     }
-    try expect(1, [d, gh, x.shape[2]], "w")
+    if w != nil {
+      try expect(1, [d, gh, x.shape[2]], "w")
+    } else {
+      try expect(0, [t, b, d * gh], "the input's share")
+    }
     try expect(2, [d, gh, h], "r")
     try expect(3, [d, gh * 2], "the bias")
     try expect(4, [b], "the lengths")
     try expect(5, [d, b, h], "the initial h")
     try expect(6, [d, b, h], "the initial c")
     try expect(7, [d, h * 3], "the peepholes")
+    try expect(8, [d, gh], "the scales")
     let state = TensorType(x.elementType, [d, b, h])
     let y = TensorType(x.elementType, [t, d, b, h])
     return cell == .lstm ? [y, state, state] : [y, state]
@@ -113,7 +125,8 @@ public struct Recurrent: OpDefinition {
     let h = hiddenSize
     let g = cell.gates
     let xv = x.doubles
-    let (w, r) = (values(1)!, values(2)!)
+    let (w, r) = (values(1), values(2)!)
+    let scales = values(8)
     let bias = values(3) ?? [Double](repeating: 0, count: directionCount * 2 * g * h)
     let lengths = operands.count > 4 ? operands[4]?.integers : nil
     let zeroState = [Double](repeating: 0, count: directionCount * batch * h)
@@ -131,12 +144,22 @@ public struct Recurrent: OpDefinition {
         for step in 0..<length {
           let t = runsBackwards ? length - 1 - step : step
           let previous = Array(hidden[at..<at + h])
+          let state = scales == nil ? nil : QuantizedState(previous)
           func product(_ gate: Int, _ unit: Int) -> (x: Double, h: Double) {
             let row = d * g * h + gate * h + unit
             var sx = bias[d * 2 * g * h + gate * h + unit]
-            for i in 0..<input { sx += w[row * input + i] * xv[(t * batch + b) * input + i] }
+            if let w {
+              for i in 0..<input { sx += w[row * input + i] * xv[(t * batch + b) * input + i] }
+            } else {
+              sx += xv[(t * batch + b) * input + row]
+            }
             var sh = bias[d * 2 * g * h + (g + gate) * h + unit]
-            for i in 0..<h { sh += r[row * h + i] * previous[i] }
+            if let state, let scales {
+              let sum = (0..<h).reduce(0) { $0 + r[row * h + $1] * state.centered[$1] }
+              sh += Double(Float(sum) * (state.scale * Float(scales[row])))
+            } else {
+              for i in 0..<h { sh += r[row * h + i] * previous[i] }
+            }
             return (sx, sh)
           }
           func activate(_ index: Int, _ value: Double) -> Double {
@@ -196,7 +219,26 @@ public struct Recurrent: OpDefinition {
 
   public func flops(_ operands: [TensorType?], _ results: [TensorType]) -> Dim {
     guard let x = operands[0] else { return 0 }
-    let perStep = (x.shape[2] + Dim(hiddenSize)) * Dim(2 &* cell.gates &* hiddenSize &* directionCount)
+    let input = operands[1] == nil ? 0 : x.shape[2]
+    let perStep = (input + Dim(hiddenSize)) * Dim(2 &* cell.gates &* hiddenSize &* directionCount)
     return x.shape[0] * x.shape[1] * perStep
+  }
+}
+
+/// A state as unsigned bytes, by the range of its elements and zero: ONNX's `DynamicQuantizeLinear`.
+private struct QuantizedState {
+  let scale: Float
+  /// Less the zero point.
+  let centered: [Double]
+
+  init(_ state: [Double]) {
+    let values = state.map { Float($0) }
+    let (low, high) = (min(values.min() ?? 0, 0), max(values.max() ?? 0, 0))
+    let scale = high == low ? 1 : (high - low) / 255
+    let zero = min(max(-low / scale, 0), 255).rounded(.toNearestOrEven)
+    self.scale = scale
+    centered = values.map { value in
+      Double(min(max((value / scale).rounded(.toNearestOrEven) + zero, 0), 255) - zero)
+    }
   }
 }

@@ -337,7 +337,9 @@ struct StandardForm {
       addends = [.operand(operand)]
     default: return nil
     }
-    if addends.isEmpty, !op.transposeA, !op.transposeB { return StandardForm("MatMul", [.operand(0), .operand(1)]) }
+    if addends.isEmpty, !op.transposeA, !op.transposeB {
+      return StandardForm(b.elementType == .i8 && a.elementType == .u8 ? "MatMulInteger" : "MatMul", [.operand(0), .operand(1)])
+    }
     guard a.rank == 2, b.rank == 2, a.elementType.isFloat else { return nil }
     return StandardForm(
       "Gemm", [.operand(0), .operand(1)] + addends,
@@ -366,6 +368,9 @@ struct StandardForm {
       ("pads", .ints(begins + ends)), ("group", .int(op.groups)),
     ]
     if op.isTransposed { attributes.append(("output_padding", .ints(op.outputPadding))) }
+    if graph.type(of: weights).elementType == .i8 {
+      return op.isTransposed ? nil : StandardForm("ConvInteger", operands, attributes)
+    }
     return StandardForm(op.isTransposed ? "ConvTranspose" : "Conv", operands, attributes)
   }
 
@@ -413,7 +418,8 @@ struct StandardForm {
       default: nil
       }
     }
-    guard names.count == op.activations.count else { return nil }
+    // ONNX has no layer of shares of gates, nor of quantised weights.
+    guard names.count == op.activations.count, operands.count < 9, case .operand = operands[1] else { return nil }
     var attributes: [(name: String, value: ExportedAttribute)] = [
       ("hidden_size", .int(op.hiddenSize)), ("direction", .string(op.direction.rawValue)),
       ("activations", .strings(names)),

@@ -68,7 +68,7 @@ public struct KernelPrinter {
       $0.block("for (int64_t unit = begin; unit < end; ++unit)") { $0.print(function.body) }
     }
     block("SWAGE_KERNEL void \(symbol)(void *const *buffers, const int64_t *sizes, int64_t begin, int64_t end)") {
-      let usesTiles = function.body.flatMap(\.products).contains { $0.left.elementType == .bf16 }
+      let usesTiles = function.body.flatMap(\.products).contains { [.bf16, .u8].contains($0.left.elementType) }
       if usesTiles { $0.line("swage_tiles_begin();") }
       $0.line("\(symbol)_work(\(arguments.joined(separator: ", ")));")
       if usesTiles { $0.line("swage_tiles_end();") }

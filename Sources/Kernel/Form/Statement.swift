@@ -68,8 +68,9 @@ public indirect enum Statement: Hashable, Sendable {
   /// exactly `columns` columns, and `runs` runs of `depth` terms. All elements are f32, or all f64. The terms of an element
   /// are summed in one order, whatever the number of rows.
   ///
-  /// Elements of bf16 are summed in f32, and their panels hold pairs of terms, as matrix units take them: term i of a run
-  /// is at (i / 2 · columns + c) · 2 + i % 2. Where `depth` is odd, the last pair of each run ends in zeros.
+  /// Elements of bf16 are summed in f32; those of u8, whose panels are of i8, in i32, which wraps. Their panels hold two
+  /// or four terms beside each other, as matrix units take them: term i of a run is at (i / n · columns + c) · n + i % n.
+  /// Zeros follow where `depth` is no multiple of n.
   public struct Product: Hashable, Sendable {
     /// Where a matrix begins.
     public enum Place: Hashable, Sendable {
@@ -127,12 +128,22 @@ public indirect enum Statement: Hashable, Sendable {
       switch type {
       case .f32, .bf16: .f32
       case .f64: .f64
+      case .u8: .i32
       default: nil
       }
     }
 
+    /// The type of panels that elements of `type` are multiplied with.
+    public static func panels(of type: ElementType) -> ElementType { type == .u8 ? .i8 : type }
+
     /// Terms that lie beside each other in a panel.
-    public static func termsTogether(_ type: ElementType) -> Int { type == .bf16 ? 2 : 1 }
+    public static func termsTogether(_ type: ElementType) -> Int {
+      switch type {
+      case .bf16: 2
+      case .u8: 4
+      default: 1
+      }
+    }
 
     /// Columns of a product: what the innermost loops keep in registers.
     public static let columnCounts = [8, 16, 32]

@@ -80,9 +80,10 @@ enum ContributedQuantizedProducts {
     return [try ContributedLinear.channelsLast(call, y)]
   }
 
-  /// An LSTM of weights that are dequantised, `[directions, inputs, 4 · hidden]`. Inputs and states keep their
-  /// precision, where ONNX Runtime rounds them to eight bits before each product.
+  /// An LSTM of weights `[directions, inputs, 4 · hidden]`. Before each product, all inputs together and the state of each
+  /// sequence are rounded to eight bits by their range; ONNX Runtime takes the range of all sequences' states.
   private static func recurrent(_ call: Call) throws -> [ImportedValue?] {
+    if let results = try quantizedRecurrent(call) { return results }
     func weights(_ index: Int, _ scale: Int) throws -> ImportedValue {
       let x = try call.input(index)
       try call.require(x.type.rank == 3, "the weights are \(x.type)")
@@ -100,5 +101,53 @@ enum ContributedQuantizedProducts {
     let inputs =
       [try call.input(0), try weights(1, 8), try weights(2, 10)] + (3..<8).map { call.optional($0) }
     return try call.standard("LSTM", opset: 7, inputs: inputs)
+  }
+
+  /// With constant weights whose zero points can be taken from them; nil for others, which are dequantised.
+  private static func quantizedRecurrent(_ call: Call) throws -> [ImportedValue?]? {
+    let (x, w, r) = (try call.input(0), try call.input(1), try call.input(2))
+    guard x.type.rank == 3, let directions = w.type.shape.first?.constant, w.type.rank == 3, r.type.rank == 3,
+      let columns = r.type.shape[2].constant, w.type.shape[2] == r.type.shape[2], columns > 0,
+      let hidden = r.type.shape[1].constant, hidden > 0, directions > 0
+    else { return nil }
+    /// One direction's weights `[terms, columns]`, and its scales.
+    func part(_ index: Int, _ direction: Int) throws -> (weights: IntegerProducts.Weights, scales: [Double])? {
+      let scale = index == 1 ? 8 : 10
+      guard let tensor = call.folded(try call.input(index)), let points = call.folded(try call.input(scale + 1)),
+        let scales = call.folded(try call.input(scale)), [directions, directions * columns].contains(scales.count),
+        points.count == scales.count
+      else { return nil }
+      let (terms, each) = (tensor.shape[1], scales.count / directions)
+      let own = Array(direction * each..<(direction + 1) * each)
+      let zero = Tensor(.i32, [each], integers: own.map { points.integers[$0] })
+      let bytes = Tensor(
+        tensor.elementType, [terms, columns],
+        integers: Array(tensor.integers[direction * terms * columns..<(direction + 1) * terms * columns]))
+      guard let weights = IntegerProducts.Weights(bytes, zero, filtersAreFirst: false), weights.zeroPoints == nil else {
+        return nil
+      }
+      let numbers = own.map { scales.doubles[$0] }
+      return (weights, each == 1 ? [Double](repeating: numbers[0], count: columns) : numbers)
+    }
+    let input = try QuantizationOperators.dynamic(call, x)
+    var shares: [ImportedValue] = []
+    var (recurrent, scales): ([Int64], [Double]) = ([], [])
+    for direction in 0..<directions {
+      guard let own = try part(1, direction), let state = try part(2, direction),
+        let sum = try IntegerProducts.matmul(call, input.value, call.constant(own.weights.values), input.zero, nil)
+      else { return nil }
+      let scale = try call.binary(
+        .mul, input.scale, call.constant(Tensor(.f32, [columns], doubles: own.scales)))
+      shares.append(try call.binary(.mul, try call.cast(sum, to: .f32), scale))
+      let values = state.weights.values.integers
+      for column in 0..<columns { recurrent += (0..<hidden).map { values[$0 * columns + column] } }
+      scales += state.scales
+    }
+    let stateWeights = Tensor(.i8, [directions, columns, hidden], integers: recurrent)
+    let share =
+      shares.count == 1 ? shares[0] : try call.emit(.concat(Concat(axis: 2)), shares)
+    let scale = Tensor(.f32, [directions, columns], doubles: scales)
+    return try RecurrentOperators.layer(
+      call, .lstm, x: share, w: nil, r: call.constant(stateWeights), scales: call.constant(scale))
   }
 }

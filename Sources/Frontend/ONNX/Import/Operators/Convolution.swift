@@ -83,6 +83,22 @@ enum ConvolutionOperators {
     return try addBias(call, y, bias)
   }
 
+  /// An image with its pads around it, filled with `fill` or zeros, and the convolution of it with weights of this shape.
+  static func padded(
+    _ call: Call, _ x: ImportedValue, _ weights: [Int], with fill: ImportedValue?
+  ) throws -> (image: ImportedValue, op: Convolution) {
+    let kernel = Array(weights.dropFirst(2))
+    if let given = try call.ints("kernel_shape") {
+      try call.require(given == kernel, "kernel_shape \(given) for weights of \(weights)")
+    }
+    let window = try window(call, kernel: kernel, spatial: Array(x.type.shape.dropFirst(2)))
+    let none = [Dim](repeating: 0, count: kernel.count)
+    let op = Convolution(strides: window.strides, dilations: window.dilations, padsBegin: none, padsEnd: none)
+    if (window.begins + window.ends).allSatisfy({ $0 == 0 }) { return (x, op) }
+    let pad = Pad(mode: .constant, begins: [0, 0] + window.begins, ends: [0, 0] + window.ends)
+    return (try call.emit(.pad(pad), [x, fill]), op)
+  }
+
   private static func addBias(_ call: Call, _ y: ImportedValue, _ bias: ImportedValue) throws -> ImportedValue {
     try call.require(bias.type.rank == 1, "the bias is \(bias.type)")
     return try call.binary(.add, y, try perChannel(call, bias, rank: y.type.rank))

@@ -93,6 +93,7 @@ enum QuantizationOperators {
   static func integerMatmul(
     _ call: Call, _ a: ImportedValue, _ b: ImportedValue, _ zeroA: ImportedValue?, _ zeroB: ImportedValue?
   ) throws -> ImportedValue {
+    if let sum = try IntegerProducts.matmul(call, a, b, zeroA, zeroB) { return sum }
     // Zero points go by row of a and by column of b.
     let x = try centered(call, a, zeroA, trailing: 1)
     let y = try centered(call, b, zeroB, trailing: 0)
@@ -110,10 +111,11 @@ enum QuantizationOperators {
     return terms <= Convolution.exactTerms ? .f32 : .f64
   }
 
-  /// Sums of products of integers are exact in floats wide enough.
+  /// Sums of products of integers, where not all are bytes with constant weights, are exact in floats wide enough.
   private static func integerConvolution(
     _ call: Call, _ x: ImportedValue, _ w: ImportedValue, _ zeroX: ImportedValue?, _ zeroW: ImportedValue?
   ) throws -> ImportedValue {
+    if let sum = try IntegerProducts.convolution(call, x, w, zeroX, zeroW) { return sum }
     let (a, b) = (try centered(call, x, zeroX, trailing: 0), try centered(call, w, zeroW, trailing: w.type.rank - 1))
     let terms = w.type.shape.dropFirst().reduce(Dim(1), *).constant
     let type = exactType(terms: terms) ?? .f64

@@ -8,9 +8,17 @@ enum RecurrentOperators {
   ]
 
   private static func recurrent(_ call: Call, _ cell: Recurrent.Cell) throws -> [ImportedValue?] {
-    var x = try call.input(0)
-    let (w, r) = (try call.input(1), try call.input(2))
+    let (x, w, r) = (try call.input(0), try call.input(1), try call.input(2))
     try call.require(x.type.rank == 3 && w.type.rank == 3 && r.type.rank == 3, "\(x.type), \(w.type), \(r.type)")
+    return try layer(call, cell, x: x, w: w, r: r, scales: nil)
+  }
+
+  /// The layer that a call describes, of these operands and the call's from the bias on.
+  static func layer(
+    _ call: Call, _ cell: Recurrent.Cell, x given: ImportedValue, w: ImportedValue?, r: ImportedValue,
+    scales: ImportedValue?
+  ) throws -> [ImportedValue?] {
+    var x = given
     let name = try call.string("direction", default: "forward")
     guard let direction = Recurrent.Direction(rawValue: name) else {
       throw NodeFault.invalid("there is no direction \(name)")
@@ -37,7 +45,7 @@ enum RecurrentOperators {
       [
         x, w, r, call.optional(3), try call.optional(4).map { try call.cast($0, to: .i32) }, try state(5),
         isLSTM ? try state(6) : nil, isLSTM ? call.optional(7) : nil,
-      ])
+      ] + (scales.map { [$0] } ?? []))
     guard isBatchFirst else { return results }
     return try results.enumerated().map { index, value in
       try call.transpose(value, index == 0 ? [2, 0, 1, 3] : [1, 0, 2])
