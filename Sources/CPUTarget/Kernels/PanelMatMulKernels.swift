@@ -10,7 +10,7 @@ enum PanelMatMulKernels {
   /// Rows of a block, at most: whole tiles of every machine, of elements that stay in the cache.
   private static func largestBlock(_ tile: ProductTile, depth: Int) -> Int {
     if tile.usesMatrixUnit { return max(32, min(128, (768 << 10) / (depth * tile.bytes) / 32 * 32)) }
-    return max(24, min(96, (256 << 10) / (depth * tile.bytes) / 6 * 6))
+    return max(24, min(96, (256 << 10) / (depth * tile.bytes) / tile.rows * tile.rows))
   }
 
   static func make(_ op: MatMul, _ node: Node, in graph: Graph, threads: Int) -> Recipe? {
@@ -60,7 +60,7 @@ enum PanelMatMulKernels {
     let rest = KernelEpilogue(epilogue, node, in: graph, result: result.shape, element: result.elementType, k)
     let y = k.output(result.elementType, mayAlias: rest.sameShape)
     let m = k.size(rows)
-    let block = k.blockSize("block", m, largest: largest, step: tile.usesMatrixUnit ? 32 : 6)
+    let block = k.blockSize("block", m, largest: largest, step: tile.rows)
     let blocks = k.let("blocks", m.ceilDivided(by: block))
     k.share(blocks * .i64(order.chunks), units: threads * 4, work: rows * Dim(depth * filters)) { item in
       let place = order.place(item, blocks: blocks, k)

@@ -13,6 +13,8 @@ struct ProductTile {
   let columns: Int
   /// Terms that lie beside each other in a panel.
   let together: Int
+  /// Rows of a tile.
+  let rows: Int
   /// Whether products are so fast (AMX) that the way of the data from cache to cache decides.
   let usesMatrixUnit: Bool
 
@@ -30,7 +32,9 @@ struct ProductTile {
     let f32 = swage_cpu_has("avx512f") ? 32 : 16
     columns = element == .f64 ? f32 / 2 : f32
     together = Statement.Product.termsTogether(element)
-    usesMatrixUnit = together > 1 && swage_cpu_has("amx_bf16") && swage_cpu_has("amx_int8")
+    let usesMatrixUnit = together > 1 && swage_cpu_has("amx_bf16") && swage_cpu_has("amx_int8")
+    self.usesMatrixUnit = usesMatrixUnit
+    rows = usesMatrixUnit ? 32 : swage_cpu_has("avx512f") ? 12 : 6
   }
 
   /// Columns that are computed and finished together, at most, of products with `depth` terms. What is on the left goes

@@ -72,7 +72,7 @@ struct WinogradKernels {
     let even = least.ceilDivided(by: plan.units) * .i64(plan.units)
     let few = groups == 1 ? all.ceilDivided(by: 6).minimum(.i64(plan.units)) : least
     let wanted = Expression.choose(least.lessThan(.i64(plan.units)), few, even).maximum(1)
-    let block = k.blockSize("block", all, largest: plan.largest, step: 6, blocks: wanted)
+    let block = k.blockSize("block", all, largest: plan.largest, step: ProductTile.f32.rows, blocks: wanted)
     let tileBlocks = k.let("tile_blocks", all.ceilDivided(by: block))
     let inputs = k.let("inputs", k.unit * .i64(inputSize + productSize))
     let products = k.let("products", inputs + .i64(inputSize))

@@ -67,12 +67,7 @@ extension CProductPrelude {
               int64_t terms = depth - from < block ? depth - from : block; \
               bool adds = accumulates || run != 0 || from != 0; \
               int64_t r = 0; \
-              for (; r + SWAGE_TILE_ROWS <= rows; r += SWAGE_TILE_ROWS) \
-                swage_pairs_##COLUMNS(to + r * to_stride, to_stride, first + r * left_stride + from, left_stride, \
-                                      lines + from * COLUMNS, terms, adds, SWAGE_TILE_ROWS); \
-              for (; r < rows; ++r) \
-                swage_pairs_##COLUMNS(to + r * to_stride, to_stride, first + r * left_stride + from, left_stride, \
-                                      lines + from * COLUMNS, terms, adds, 1); \
+              SWAGE_EACH_ROWS(swage_pairs_##COLUMNS, lines + from * COLUMNS) \
               from += block; \
             } while (from < depth); \
           } \

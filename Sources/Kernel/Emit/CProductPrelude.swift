@@ -20,6 +20,21 @@ enum CProductPrelude {
     #define SWAGE_TILE_ROWS 3
     #endif
     #define SWAGE_UNROLLED _Pragma("clang loop unroll(full)") for
+    // The rows of a block: whole tiles, then smaller ones, of which the last ones wait for each addition.
+    #define SWAGE_SOME_ROWS(TILE, LINES, COUNT) \
+      for (; r + (COUNT) <= rows; r += (COUNT)) \
+        TILE(to + r * to_stride, to_stride, first + r * left_stride + from, left_stride, LINES, terms, adds, COUNT);
+    #if SWAGE_TILE_ROWS > 6
+    #define SWAGE_TWO_ROWS(TILE, LINES) SWAGE_SOME_ROWS(TILE, LINES, 2)
+    #else
+    #define SWAGE_TWO_ROWS(TILE, LINES)
+    #endif
+    #define SWAGE_EACH_ROWS(TILE, LINES) \
+      SWAGE_SOME_ROWS(TILE, LINES, SWAGE_TILE_ROWS) \
+      SWAGE_SOME_ROWS(TILE, LINES, SWAGE_TILE_ROWS * 2 / 3) \
+      SWAGE_SOME_ROWS(TILE, LINES, SWAGE_TILE_ROWS / 3) \
+      SWAGE_TWO_ROWS(TILE, LINES) \
+      SWAGE_SOME_ROWS(TILE, LINES, 1)
     // Terms of a block at most: the panel's part is 24 KiB on AVX2, 48 KiB on AVX-512.
     #define SWAGE_TERMS 384
 
@@ -62,15 +77,7 @@ enum CProductPrelude {
               const T *own = lines + from * COLUMNS; \
               bool adds = accumulates || run != 0 || from != 0; \
               int64_t r = 0; \
-              for (; r + SWAGE_TILE_ROWS <= rows; r += SWAGE_TILE_ROWS) \
-                swage_tile_##NAME(to + r * to_stride, to_stride, first + r * left_stride + from, left_stride, own, \
-                                  terms, adds, SWAGE_TILE_ROWS); \
-              for (; r + SWAGE_TILE_ROWS / 3 <= rows; r += SWAGE_TILE_ROWS / 3) \
-                swage_tile_##NAME(to + r * to_stride, to_stride, first + r * left_stride + from, left_stride, own, \
-                                  terms, adds, SWAGE_TILE_ROWS / 3); \
-              for (; r < rows; ++r) \
-                swage_tile_##NAME(to + r * to_stride, to_stride, first + r * left_stride + from, left_stride, own, \
-                                  terms, adds, 1); \
+              SWAGE_EACH_ROWS(swage_tile_##NAME, own) \
               from += block; \
             } while (from < depth); \
           } \

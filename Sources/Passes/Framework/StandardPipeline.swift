@@ -3,7 +3,7 @@ extension Pipeline {
   /// test.
   public static let all: [Pass] = [
     // Simplify
-    constantFolding, shapeArithmetic, bindKnownSymbols, inlineIf, algebraic, mergeLinearChains, commonSubexpressions,
+    constantFolding, shapeArithmetic, bindKnownSymbols, inlineIf, regionCaptures, algebraic, mergeLinearChains, commonSubexpressions,
     deadCode, freeTransposes,
     // Layout
     channelsLast,
@@ -16,7 +16,8 @@ extension Pipeline {
 
   /// What runs after every step that may leave something to simplify.
   static let simplification: [Pass] = [
-    constantFolding, shapeArithmetic, bindKnownSymbols, inlineIf, algebraic, commonSubexpressions, deadCode,
+    constantFolding, shapeArithmetic, bindKnownSymbols, inlineIf, regionCaptures, algebraic, commonSubexpressions,
+    deadCode,
   ]
 
   /// Simplification alone, for work on whole graphs before the standard pipeline.
