@@ -47,7 +47,7 @@ enum NodeRecipe {
       if op.hiddenSize > RecurrentKernels.largestState {
         return .refused("hidden size \(op.hiddenSize) exceeds \(RecurrentKernels.largestState)")
       }
-      return own(RecurrentKernels.make(op, node, in: graph), node, in: graph)
+      return own(RecurrentKernels.make(op, node, in: graph, threads: threads), node, in: graph)
     case .attention(let op):
       if let recipe = AttentionKernels.make(op, node, in: graph) { return .recipe(recipe) }
       let types = node.operands.prefix(3).map { $0.map { graph.type(of: $0).description } ?? "none" }

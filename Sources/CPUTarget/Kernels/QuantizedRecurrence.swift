@@ -41,43 +41,53 @@ struct QuantizedRecurrence {
     reads.append(recipe.addWeight(Tensor(.i32, [count], integers: sums), name: name + " sums"))
   }
 
-  /// Adds to the gates of each sequence. The range of a state, and so its bytes, are its own.
+  /// Adds to the gates, `[row][gate][column]`, what the states of a few sequences give, `[row][column]`. The range of a
+  /// state, and so its bytes, are its own.
   func add(
-    _ states: [LocalArray], to gates: [LocalArray], _ direction: Expression, _ k: KernelBuilder,
-    scale scaleOfWeights: (Expression) -> Expression
+    _ states: LocalArray, rows: Expression, most: Int, to gates: LocalArray, columns gateColumns: Int, _ direction: Expression,
+    _ k: KernelBuilder, scale scaleOfWeights: (Expression) -> Expression
   ) {
-    let width = panelCount * tile.columns
-    let bytes = k.array("bytes", of: .u8, count: states.count * h)
-    let sums = k.array("byte_sums", of: .i32, count: states.count * width)
+    let line = panelCount * tile.columns
+    let bytes = k.array("bytes", of: .u8, count: most * h)
+    let sums = k.array("byte_sums", of: .i32, count: most * line)
+    let scales = k.array("state_scales", .f32, count: most)
+    let points = k.array("zero_points", .i32, count: most)
     let one = Expression.literal(1, .f32)
     let zero = Expression.literal(0, .f32)
-    let parameters = states.enumerated().map { row, state -> (scale: Expression, point: Expression) in
-      let low = k.reduce("low", .i64(h), .min(.f32)) { k.load(state, $0) }.minimum(zero)
-      let high = k.reduce("high", .i64(h), .max(.f32)) { k.load(state, $0) }.maximum(zero)
-      let range = k.let("range", high - low)
+    func bounded(_ value: Expression) -> Expression {
+      ElementwiseExpressions.unary(Unary(.clip, alpha: 0, beta: 255), value, .f32)
+    }
+    k.loop("row", to: rows) { row in
+      let start = k.let("start", row * .i64(gateColumns))
+      let low = k.reduce("low", .i64(h), .min(.f32)) { k.load(states, start + $0) }.minimum(zero)
+      let high = k.reduce("high", .i64(h), .max(.f32)) { k.load(states, start + $0) }.maximum(zero)
+      let (least, range) = (k.let("least", low), k.let("range", high - low))
       let scale = k.let("scale", .choose(range.equal(zero), one, range / .literal(255, .f32)))
-      let offset = ElementwiseExpressions.unary(Unary(.clip, alpha: 0, beta: 255), -low / scale, .f32)
-      let point = k.let("point", .call(.roundEven, [offset]))
+      let point = k.let("point", .call(.roundEven, [bounded(-least / scale)]))
       k.loop("u", to: .i64(h), .vector) { u in
-        let value = .call(.roundEven, [k.load(state, u) / scale]) + point
-        let bounded = ElementwiseExpressions.unary(Unary(.clip, alpha: 0, beta: 255), value, .f32)
-        k.store(bytes, u + .i64(row * h), bounded.cast(.i32))
+        let value = .call(.roundEven, [k.load(states, start + u) / scale]) + point
+        k.store(bytes, row * .i64(h) + u, bounded(value).cast(.i32))
       }
-      return (scale, k.let("zero_point", point.cast(.i32)))
+      k.store(scales, row, scale)
+      k.store(points, row, point.cast(.i32))
     }
     k.product(
       .init(
-        to: .array(sums, 0), stride: .i64(width), left: .array(bytes, 0), stride: .i64(h),
+        to: .array(sums, 0), stride: .i64(line), left: .array(bytes, 0), stride: .i64(h),
         panel: .buffer(panels, direction * .i64(panelCount * panelSize)), size: .i64(panelSize),
-        count: .i64(panelCount), rows: .i64(states.count), depth: .i64(h), columns: tile.columns, accumulates: false))
+        count: .i64(panelCount), rows: rows, depth: .i64(h), columns: tile.columns, accumulates: false))
     let base = k.let("weights_of", direction * .i64(columns))
-    k.loop("u", to: .i64(columns), .vector) { u in
-      let own = k.let("own", k.load(sumsOfWeights, base + u))
-      let scale = k.let("weight_scale", scaleOfWeights(base + u))
-      for (row, target) in gates.enumerated() {
-        let (stateScale, point) = parameters[row]
-        let sum = k.load(sums, u + .i64(row * width)).wrappingSubtract(point.wrappingMultiply(own))
-        k.store(target, u, k.load(target, u) + sum.cast(.f32) * (stateScale * scale))
+    k.loop("row", to: rows) { row in
+      let (scale, point) = (k.let("scale", k.load(scales, row)), k.let("point", k.load(points, row)))
+      for gate in 0..<columns / h {
+        k.loop("u", to: .i64(h), .vector) { u in
+          let place = Expression.i64(gate * h) + u
+          let target = row * .i64(columns / h * gateColumns) + .i64(gate * gateColumns) + u
+          let own = point.wrappingMultiply(k.load(sumsOfWeights, base + place))
+          let sum = k.load(sums, row * .i64(line) + place).wrappingSubtract(own)
+          let product = sum.cast(.f32) * (scale * scaleOfWeights(base + place))
+          k.store(gates, target, k.load(gates, target) + product)
+        }
       }
     }
   }
