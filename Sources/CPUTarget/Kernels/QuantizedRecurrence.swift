@@ -41,9 +41,9 @@ struct QuantizedRecurrence {
     reads.append(recipe.addWeight(Tensor(.i32, [count], integers: sums), name: name + " sums"))
   }
 
-  /// Adds to the gates, `[row][gate][column]`, what the states of a few sequences give, `[row][column]`. The range of a
+  /// Sets the gates, `[row][gate][column]`, to what the states of a few sequences give, `[row][column]`. The range of a
   /// state, and so its bytes, are its own.
-  func add(
+  func multiply(
     _ states: LocalArray, rows: Expression, most: Int, to gates: LocalArray, columns gateColumns: Int, _ direction: Expression,
     _ k: KernelBuilder, scale scaleOfWeights: (Expression) -> Expression
   ) {
@@ -86,7 +86,7 @@ struct QuantizedRecurrence {
           let own = point.wrappingMultiply(k.load(sumsOfWeights, base + place))
           let sum = k.load(sums, row * .i64(line) + place).wrappingSubtract(own)
           let product = sum.cast(.f32) * (scale * scaleOfWeights(base + place))
-          k.store(gates, target, k.load(gates, target) + product)
+          k.store(gates, target, product)
         }
       }
     }

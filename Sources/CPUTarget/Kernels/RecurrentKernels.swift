@@ -110,8 +110,7 @@ struct RecurrentKernels {
 
   // MARK: - The kernel
 
-  /// What the sequences of a piece keep on the stack, one line of `gateColumns` after the other. What lies behind the units
-  /// of a line is zero.
+  /// What the sequences of a piece keep on the stack, one line of `gateColumns` after the other.
   private struct State {
     var hidden: LocalArray
     var memory: LocalArray?
@@ -144,9 +143,6 @@ struct RecurrentKernels {
       sums: k.array("gates", compute, count: mostRows * width),
       recurrent: op.cell == .gru ? k.array("recurrent", compute, count: mostRows * gateColumns) : nil,
       reset: op.cell == .gru && !op.linearBeforeReset ? k.array("reset", compute, count: mostRows * gateColumns) : nil)
-    for array in [state.hidden, state.memory, state.sums, state.recurrent].compactMap(\.self) {
-      k.fill(array, with: .literal(0, compute))
-    }
     let perStep = Dim(gates * h * (h + (isProjected ? 0 : 256)))
     k.share(
       blocks * .i64(directions), units: threads * 4, work: x.shape[0] * x.shape[1] * perStep * Dim(directions)
@@ -162,16 +158,6 @@ struct RecurrentKernels {
   /// Calls `body` for every unit of every sequence of a piece.
   private func each(_ rows: Expression, _ body: (_ row: Expression, _ u: Expression) -> Void) {
     k.loop("row", to: rows) { row in k.loop("u", to: .i64(h), h < 64 ? .tail : .vector) { body(row, $0) } }
-  }
-
-  /// The same for cells, which need not stop at the last unit: a place in the state's lines, and one in those of the sums.
-  private func eachPlace(
-    _ rows: Expression, _ body: (_ place: Expression, _ sums: Expression, _ u: Expression) -> Void
-  ) {
-    let count = buffers[7] == nil ? gateColumns : h
-    k.loop("row", to: rows) { row in
-      k.loop("u", to: .i64(count), .vector) { body(row * .i64(gateColumns) + $0, row * .i64(width) + $0, $0) }
-    }
   }
 
   /// A state, or zero below the smallest normal number: gates that are shut leave such states, and products of them take a
@@ -209,22 +195,33 @@ struct RecurrentKernels {
         case .reverse: backward
         case .bidirectional: k.let("time", .choose(direction.equal(1), backward, step))
         }
-      startGates(state, line: k.let("line", time * b + first), rows, direction)
-      quantized?.add(state.hidden, rows: rows, most: mostRows, to: state.sums, columns: gateColumns, direction, k) {
+      let line = k.let("line", time * b + first)
+      if let inputWeights, let source = buffers[0] {
+        let n = k.size(x.shape[2])
+        inputWeights.multiply(
+          .buffer(source, line * n), stride: n, rows: rows, gates: 0..<gates, direction: direction, to: state.sums,
+          width: width, accumulates: false, k)
+      }
+      quantized?.multiply(state.hidden, rows: rows, most: mostRows, to: state.sums, columns: gateColumns, direction, k) {
         load(8, $0) ?? .literal(1, compute)
       }
       // The candidate of a GRU gets its share apart.
-      addState(state.hidden, rows, gates: 0..<(op.cell == .gru ? 2 : gates), direction, to: state.sums, width)
+      multiplyState(
+        state.hidden, rows, gates: 0..<(op.cell == .gru ? 2 : gates), direction, to: state.sums, width,
+        accumulates: !isProjected)
       if let recurrent = state.recurrent, op.linearBeforeReset {
-        addState(state.hidden, rows, gates: 2..<3, direction, to: recurrent, gateColumns)
+        multiplyState(state.hidden, rows, gates: 2..<3, direction, to: recurrent, gateColumns, accumulates: false)
       }
+      let start = start(line: line, direction)
       switch op.cell {
       case .rnn:
-        eachPlace(rows) { place, sums, _ in
-          k.store(state.hidden, place, normal(activate(0, k.load(state.sums, sums), direction)))
+        each(rows) { row, u in
+          let sum = k.load(state.sums, row * .i64(width) + u)
+          k.store(
+            state.hidden, row * .i64(gateColumns) + u, normal(activate(0, plus(sum, start(0, row, u, .both)), direction)))
         }
-      case .gru: gru(state, rows, direction)
-      case .lstm: lstm(state, rows, direction)
+      case .gru: gru(state, rows, direction, start)
+      case .lstm: lstm(state, rows, direction, start)
       }
       let target = k.let("target", ((time * directions + direction) * b + first) * .i64(h))
       each(rows) { row, u in
@@ -244,40 +241,34 @@ struct RecurrentKernels {
     }
   }
 
-  private func addState(
+  private func multiplyState(
     _ vectors: LocalArray, _ rows: Expression, gates: Range<Int>, _ direction: Expression, to sums: LocalArray,
-    _ width: Int
+    _ width: Int, accumulates: Bool
   ) {
-    stateWeights?.add(
-      .array(vectors, 0), stride: .i64(gateColumns), rows: rows, gates: gates, direction: direction, to: sums, at: 0, width: width,
-      k)
+    stateWeights?.multiply(
+      .array(vectors, 0), stride: .i64(gateColumns), rows: rows, gates: gates, direction: direction, to: sums,
+      width: width, accumulates: accumulates, k)
   }
 
-  /// Biases and the input's share. `line` is the first sequence's line of the step.
-  private func startGates(_ state: State, line: Expression, _ rows: Expression, _ direction: Expression) {
+  private enum Biases { case input, state, both }
+  /// What a gate of a unit gets beside products: biases, and with the input's the input's share where that is given.
+  private typealias Start = (_ gate: Int, _ row: Expression, _ u: Expression, _ biases: Biases) -> Expression?
+
+  /// `line` is the first sequence's line of the step.
+  private func start(line: Expression, _ direction: Expression) -> Start {
     let columns = gates * h
     let bias = k.let("bias", direction * .i64(columns * 2))
-    for gate in 0..<gates {
-      // The candidate's recurrent share keeps its own bias.
-      let isCandidate = op.cell == .gru && gate == 2
-      each(rows) { row, u in
-        let place = Expression.i64(gate * h) + u
-        let share = (line + row) * .i64(op.directionCount * columns) + direction * .i64(columns)
-        var value = isProjected ? load(0, share + place) ?? .literal(0, compute) : .literal(0, compute)
-        if let own = load(3, bias + place) { value = value + own }
-        let other = load(3, bias + .i64(columns) + place)
-        if let other, !isCandidate { value = value + other }
-        k.store(state.sums, row * .i64(width) + .i64(gate * gateColumns) + u, value)
-        if isCandidate, let recurrent = state.recurrent {
-          k.store(recurrent, row * .i64(gateColumns) + u, other ?? .literal(0, compute))
-        }
+    let share = k.let("share", line * .i64(op.directionCount * columns) + direction * .i64(columns))
+    return { gate, row, u, biases in
+      let place = Expression.i64(gate * h) + u
+      var parts: [Expression?] = []
+      if biases != .state {
+        if isProjected { parts.append(load(0, share + row * .i64(op.directionCount * columns) + place)) }
+        parts.append(load(3, bias + place))
       }
+      if biases != .input { parts.append(load(3, bias + .i64(columns) + place)) }
+      return parts.compactMap(\.self).reduce(nil) { sum, part in sum.map { $0 + part } ?? part }
     }
-    guard let inputWeights, let source = buffers[0] else { return }
-    let n = k.size(x.shape[2])
-    inputWeights.add(
-      .buffer(source, line * n), stride: n, rows: rows, gates: 0..<gates, direction: direction, to: state.sums, at: 0,
-      width: width, k)
   }
 
   // MARK: - Cells
@@ -294,30 +285,43 @@ struct RecurrentKernels {
     return .choose(direction.equal(1), second, first)
   }
 
-  private func gru(_ state: State, _ rows: Expression, _ direction: Expression) {
+  /// A gate's sum, which starts with `start`.
+  private func plus(_ sum: Expression, _ start: Expression?) -> Expression { start.map { $0 + sum } ?? sum }
+
+  private func gru(_ state: State, _ rows: Expression, _ direction: Expression, _ start: Start) {
     guard let recurrent = state.recurrent else { return }
-    func sum(_ at: Expression, _ gate: Int) -> Expression { k.load(state.sums, at + .i64(gate * gateColumns)) }
-    if let reset = state.reset {
-      eachPlace(rows) { place, sums, _ in
-        k.store(reset, place, normal(activate(0, sum(sums, 1), direction) * k.load(state.hidden, place)))
-      }
-      addState(reset, rows, gates: 2..<3, direction, to: recurrent, gateColumns)
+    func gate(_ gate: Int, _ row: Expression, _ u: Expression) -> Expression {
+      let sum = k.load(state.sums, row * .i64(width) + .i64(gate * gateColumns) + u)
+      return activate(0, plus(sum, start(gate, row, u, .both)), direction)
     }
-    eachPlace(rows) { place, sums, _ in
-      let update = k.let("update", activate(0, sum(sums, 0), direction))
-      var share = k.load(recurrent, place)
-      if op.linearBeforeReset { share = activate(0, sum(sums, 1), direction) * share }
-      let candidate = k.let("candidate", activate(1, sum(sums, 2) + share, direction))
+    if let reset = state.reset {
+      each(rows) { row, u in
+        let place = row * .i64(gateColumns) + u
+        k.store(reset, place, normal(gate(1, row, u) * k.load(state.hidden, place)))
+      }
+      multiplyState(reset, rows, gates: 2..<3, direction, to: recurrent, gateColumns, accumulates: false)
+    }
+    each(rows) { row, u in
+      let place = row * .i64(gateColumns) + u
+      let update = k.let("update", gate(0, row, u))
+      var share = plus(k.load(recurrent, place), start(2, row, u, .state))
+      if op.linearBeforeReset { share = gate(1, row, u) * share }
+      var own = start(2, row, u, .input)
+      if !isProjected { own = plus(k.load(state.sums, row * .i64(width) + .i64(2 * gateColumns) + u), own) }
+      let candidate = k.let("candidate", activate(1, plus(share, own), direction))
       let new = (.literal(1, compute) - update) * candidate + update * k.load(state.hidden, place)
       k.store(state.hidden, place, normal(new))
     }
   }
 
-  private func lstm(_ state: State, _ rows: Expression, _ direction: Expression) {
+  private func lstm(_ state: State, _ rows: Expression, _ direction: Expression, _ start: Start) {
     guard let memory = state.memory else { return }
     let peepholes = k.let("peepholes", direction * .i64(3 * h))
-    eachPlace(rows) { place, sums, u in
-      func sum(_ gate: Int) -> Expression { k.load(state.sums, sums + .i64(gate * gateColumns)) }
+    each(rows) { row, u in
+      let place = row * .i64(gateColumns) + u
+      func sum(_ gate: Int) -> Expression {
+        plus(k.load(state.sums, row * .i64(width) + .i64(gate * gateColumns) + u), start(gate, row, u, .both))
+      }
       func peeking(_ gate: Int, _ value: Expression) -> Expression {
         load(7, peepholes + .i64(gate * h) + u).map { sum(gate) + $0 * value } ?? sum(gate)
       }
