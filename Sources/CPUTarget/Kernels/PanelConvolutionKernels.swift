@@ -8,6 +8,9 @@ import SwageTensor
 /// A piece of work is a stretch of results along the last axis, or several short lines of them, for a chunk of filters. What
 /// it reads is copied once, with zeros for what lies outside the picture. Several lines are one product, in which the
 /// positions that hang over from one line to the next are computed too, and dropped.
+///
+/// Where filters move by more than one position, inputs are copied phase by phase (all even positions, then all odd ones),
+/// so that a tap still meets neighbouring results in neighbouring places; then each tap is a product of its own.
 struct PanelConvolutionKernels {
   private let op: Convolution
   private let x: TensorType
@@ -20,8 +23,18 @@ struct PanelConvolutionKernels {
   private let tile: ProductTile
   private var element: ElementType { tile.element }
   private var columns: Int { tile.columns }
-  /// Positions of a piece, at most: whole tiles, and what hangs over between a few lines of matrix tiles.
-  private var mostPositions: Int { tile.usesMatrixUnit ? 144 : 48 }
+  /// Whether inputs are copied phase by phase: taps must have enough channels to be products of their own.
+  private var isPhased: Bool {
+    (stride > 1 || lineStride > 1) && dilation == 1 && lineDilation == 1 && channels >= 16
+  }
+  /// Phases of lines and of positions in a line that filters meet.
+  private var linePhases: Int { isPhased ? min(lineStride, lines) : 1 }
+  private var phases: Int { isPhased ? min(stride, taps) : 1 }
+  /// Positions of a piece, at most: whole tiles, and what hangs over between a few lines of matrix tiles. Filters that
+  /// come from far away are read for as many positions as possible.
+  private var mostPositions: Int {
+    tile.usesMatrixUnit ? 144 : filters * lines * taps * channels * tile.bytes > 1 << 20 ? 96 : 48
+  }
   /// Elements that a piece reads, at most: they stay in the second-level cache.
   private var patchElements: Int { (tile.usesMatrixUnit ? 960 << 10 : 384 << 10) / tile.bytes }
   /// Results of a piece along the last axis, at most.
@@ -48,16 +61,27 @@ struct PanelConvolutionKernels {
     (lineDilation, dilation) = (isFlat ? 1 : op.dilations[0], op.dilations[op.dilations.count - 1])
     // Fewer filters leave most of a panel empty; each product is written out.
     guard tile.usesMatrixUnit || element == .u8 || filters * 2 >= tile.panelCount(filters) * tile.columns, lines <= 32,
-      dilation == 1 || taps <= 32, let reach = Checked.product([taps - 1, dilation]),
+      dilation == 1 || taps <= 32, !isPhased || lines * taps <= 64, let reach = Checked.product([taps - 1, dilation]),
       let perLine = Checked.product([lines, channels]), perLine * (reach + 1) <= patchElements
     else { return nil }
-    longest = min(mostPositions, (patchElements / perLine - reach - 1) / stride + 1)
+    if isPhased {
+      let perPosition = linePhases * phases * ((lines - 1) / lineStride + 1) * channels
+      longest = min(mostPositions, patchElements / perPosition - (taps - 1) / stride)
+    } else {
+      longest = min(mostPositions, (patchElements / perLine - reach - 1) / stride + 1)
+    }
     guard longest >= min(12, result.shape[result.rank - 2].constant ?? 12) else { return nil }
   }
 
   private var reach: Int { (taps - 1) * dilation }
   /// Whether short lines go together: one distance from result to result takes their inputs as one line.
-  private var joinsLines: Bool { x.rank == 4 && stride == 1 && lineStride == 1 && lineDilation == 1 }
+  private var joinsLines: Bool {
+    x.rank == 4 && (isPhased || (stride == 1 && lineStride == 1 && lineDilation == 1))
+  }
+  /// Taps of a line that are one run of terms.
+  private var tapsTogether: Int { dilation == 1 && !isPhased ? taps : 1 }
+  /// Lines that a piece's lines of results meet beside their own.
+  private var moreLines: Int { isPhased ? (lines - 1) / lineStride : lines - 1 }
 
   private func recipe(_ w: Tensor, _ node: Node, in graph: Graph, threads: Int) -> Recipe? {
     let panelCount = tile.panelCount(filters)
@@ -67,8 +91,8 @@ struct PanelConvolutionKernels {
     let order = PieceOrder(chunks: (panelCount + perChunk - 1) / perChunk, bytes: panels.byteCount, tile)
     let isFlat = x.rank == 3
     // A line of a filter is one run, unless its taps lie apart.
-    let runs = dilation == 1 ? 1 : taps
-    let depth = taps / runs * channels
+    let runs = taps / tapsTogether
+    let depth = tapsTogether * channels
     let runSize = tile.panel(depth: depth)
 
     let k = KernelBuilder("conv_panels_\(element.name)")
@@ -82,7 +106,9 @@ struct PanelConvolutionKernels {
     let allLines = isFlat ? 1 : k.size(result.shape[1])
     let segment = k.blockSize("segment", length, largest: longest, step: 1)
     let segments = k.let("segments", length.ceilDivided(by: segment))
-    let patchWidth = k.let("patch_width", (segment - 1) * .i64(stride) + .i64(reach + 1))
+    let patchWidth = k.let(
+      "patch_width",
+      isPhased ? segment + .i64((taps - 1) / stride) : (segment - 1) * .i64(stride) + .i64(reach + 1))
     let height = joinsLines ? lineCount(k, length, allLines, segments, patchWidth) : 1
     let lineBlocks = k.let("line_blocks", allLines.ceilDivided(by: height))
     let stretches = k.let("stretches", k.size(result.shape[0]) * lineBlocks * segments)
@@ -101,22 +127,44 @@ struct PanelConvolutionKernels {
       let valid = k.let("valid", (allLines - firstLine).minimum(height))
       let rows = k.let("rows", (valid - 1) * patchWidth + count)
       k.if(stretch.notEqual(current.value)) {
-        copyInput(
-          k, source, to: patch, patchWidth, lines: valid + .i64(lines - 1), batch, firstLine, first)
+        if isPhased {
+          copyPhases(k, source, to: patch, patchWidth, lines: valid + .i64(moreLines), batch, firstLine, first)
+        } else {
+          copyInput(k, source, to: patch, patchWidth, lines: valid + .i64(moreLines), batch, firstLine, first)
+        }
         k.assign(current, stretch)
       }
       let own = k.let("own", (Expression.i64(panelCount) - panel).minimum(.i64(perChunk)))
       let weights = k.let("weights", panel * .i64(lines * runs * runSize))
-      // Lines of a filter are runs of one product; where taps lie apart, the taps of a line are.
-      for line in 0..<(runs == 1 ? 1 : lines) {
+      func product(_ first: Expression, stride: Int, distance: Expression, runs count: Int, after: Int, adds: Bool) {
         k.product(
           .init(
-            to: .array(sums, 0), stride: .i64(width), left: .array(patch, patchWidth * .i64(line * channels)),
-            stride: .i64(stride * channels),
-            distance: runs == 1 ? patchWidth * .i64(channels) : .i64(dilation * channels),
-            panel: .buffer(filter, weights + .i64(line * runs * runSize)), size: .i64(lines * runs * runSize),
-            count: own, rows: rows, runs: .i64(runs == 1 ? lines : runs), depth: .i64(depth), columns: columns,
-            accumulates: line > 0, isFollowed: order.isFar))
+            to: .array(sums, 0), stride: .i64(width), left: .array(patch, first), stride: .i64(stride),
+            distance: distance, panel: .buffer(filter, weights + .i64(after * runSize)),
+            size: .i64(lines * runs * runSize), count: own, rows: rows, runs: .i64(count), depth: .i64(depth),
+            columns: columns, accumulates: adds, isFollowed: order.isFar))
+      }
+      if isPhased {
+        let size = k.let("phase_size", (valid + .i64(moreLines)) * patchWidth)
+        for line in 0..<lines {
+          for tap in 0..<taps {
+            let phase = line % lineStride * phases + tap % stride
+            let from = size * .i64(phase) + patchWidth * .i64(line / lineStride) + .i64(tap / stride)
+            product(
+              from * .i64(channels), stride: channels, distance: 0, runs: 1, after: line * taps + tap,
+              adds: line + tap > 0)
+          }
+        }
+      } else if runs == 1 {
+        // Lines of a filter are runs of one product.
+        product(0, stride: stride * channels, distance: patchWidth * .i64(channels), runs: lines, after: 0, adds: false)
+      } else {
+        // Where taps lie apart, the taps of a line are.
+        for line in 0..<lines {
+          product(
+            patchWidth * .i64(line * channels), stride: stride * channels, distance: .i64(dilation * channels),
+            runs: runs, after: line * runs, adds: line > 0)
+        }
       }
       let column = k.let("column", panel * .i64(columns))
       k.loop("line", to: valid) { line in
@@ -144,7 +192,8 @@ struct PanelConvolutionKernels {
   ) -> Expression {
     let byPositions =
       (Expression.i64(mostPositions) - length.minimum(.i64(mostPositions))).divided(by: patchWidth) + 1
-    let byInputs = Expression.i64(patchElements / channels).divided(by: patchWidth) - .i64(lines - 1)
+    let byInputs =
+      Expression.i64(patchElements / channels / (linePhases * phases)).divided(by: patchWidth) - .i64(moreLines)
     let several = byPositions.minimum(byInputs).minimum(allLines).maximum(1)
     if let segments = segments.literal { return segments == 1 ? k.let("height", several) : 1 }
     return k.let("height", .choose(segments.equal(1), several, 1))
@@ -186,11 +235,47 @@ struct PanelConvolutionKernels {
     }
   }
 
+  /// Copies `[line phase][phase][line][position][channel]`.
+  private func copyPhases(
+    _ k: KernelBuilder, _ source: KernelBuffer, to patch: LocalArray, _ patchWidth: Expression, lines: Expression,
+    _ batch: Expression, _ firstLine: Expression, _ first: Expression
+  ) {
+    let isFlat = x.rank == 3
+    let (width, height) = (k.size(x.shape[x.rank - 2]), isFlat ? 1 : k.size(x.shape[1]))
+    let size = Expression.i64(channels)
+    let zero = Expression.literal(0, element.computeType)
+    for linePhase in 0..<linePhases {
+      for phase in 0..<phases {
+        // The first position of this phase in the picture, which may lie before it.
+        let from = k.let("from", first * .i64(stride) + .i64(phase) - k.size(op.padsBegin[op.padsBegin.count - 1]))
+        let low = k.let("low", (Expression.i64(0) - from).maximum(0).ceilDivided(by: stride).minimum(patchWidth))
+        let high = k.let(
+          "high", (width - from).maximum(0).ceilDivided(by: stride).maximum(low).minimum(patchWidth))
+        k.loop("line", to: lines) { line in
+          let at = k.let("at", (lines * .i64(linePhase * phases + phase) + line) * patchWidth * size)
+          let y = k.let(
+            "y", isFlat ? 0 : (firstLine + line) * .i64(lineStride) + .i64(linePhase) - k.size(op.padsBegin[0]))
+          k.if(y.greaterOrEqual(0).and(y.lessThan(height))) {
+            let start = k.let("start", ((batch * height + y) * width + from) * size)
+            k.loop("i", to: low * size, .vector) { k.store(patch, at + $0, zero) }
+            k.loop("position", from: low, to: high) { position in
+              let (to, own) = (at + position * size, start + position * .i64(stride) * size)
+              k.loop("i", to: size, .vector) { k.store(patch, to + $0, k.load(source, own + $0)) }
+            }
+            k.loop("i", from: high * size, to: patchWidth * size, .vector) { k.store(patch, at + $0, zero) }
+          } else: {
+            k.loop("i", to: patchWidth * size, .vector) { k.store(patch, at + $0, zero) }
+          }
+        }
+      }
+    }
+  }
+
   /// `[filter][channel][line][tap]` to `[panel][line][run]` of panels, whose terms are `[tap of the run][channel]`.
   private func panels(_ w: Tensor) -> Tensor? {
     let (channels, filters, columns, tile) = (channels, filters, columns, tile)
     let area = lines * taps
-    let tapsTogether = dilation == 1 ? taps : 1
+    let tapsTogether = tapsTogether
     let size = tile.panel(depth: tapsTogether * channels)
     let runs = area / tapsTogether
     let shape = [tile.panelCount(filters), runs, size / tile.line, tile.line]
