@@ -104,7 +104,7 @@ struct PanelConvolutionKernels {
 
     let length = k.size(result.shape[result.rank - 2])
     let allLines = isFlat ? 1 : k.size(result.shape[1])
-    let segment = k.blockSize("segment", length, largest: longest, step: 1)
+    let segment = k.blockSize("block", length, largest: longest, step: tile.rows).minimum(length.maximum(1))
     let segments = k.let("segments", length.ceilDivided(by: segment))
     let patchWidth = k.let(
       "patch_width",

@@ -38,6 +38,17 @@ enum CProductPrelude {
     // Terms of a block at most: the panel's part is 24 KiB on AVX2, 48 KiB on AVX-512.
     #define SWAGE_TERMS 384
 
+    // One term of a tile. Four of them share the arithmetic of addresses, which would take turns with the products.
+    #define SWAGE_TERM(NAME, COLUMNS, I) \
+      { \
+        swage_vector_##NAME line[vectors]; \
+        SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
+          line[v] = *(const swage_vector_##NAME *)(panel + (I) * COLUMNS + v * lanes); \
+        SWAGE_UNROLLED (int r = 0; r < rows; ++r) \
+          SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
+            sums[r][v] = sums[r][v] + line[v] * left[r * left_stride + (I)]; \
+      }
+
     #define SWAGE_PRODUCT(T, NAME, COLUMNS) \
       typedef T swage_vector_##NAME __attribute__(( \
           vector_size(SWAGE_VECTOR_BYTES < COLUMNS * sizeof(T) ? SWAGE_VECTOR_BYTES : COLUMNS * sizeof(T)), \
@@ -51,14 +62,9 @@ enum CProductPrelude {
           SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
             sums[r][v] = accumulates ? *(const swage_vector_##NAME *)(to + r * to_stride + v * lanes) \
                                      : (swage_vector_##NAME){0}; \
-        for (int64_t i = 0; i < depth; ++i) { \
-          swage_vector_##NAME line[vectors]; \
-          SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
-            line[v] = *(const swage_vector_##NAME *)(panel + i * COLUMNS + v * lanes); \
-          SWAGE_UNROLLED (int r = 0; r < rows; ++r) \
-            SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
-              sums[r][v] = sums[r][v] + line[v] * left[r * left_stride + i]; \
-        } \
+        int64_t i = 0; \
+        for (; i + 4 <= depth; i += 4) SWAGE_UNROLLED (int64_t j = i; j < i + 4; ++j) SWAGE_TERM(NAME, COLUMNS, j) \
+        for (; i < depth; ++i) SWAGE_TERM(NAME, COLUMNS, i) \
         SWAGE_UNROLLED (int r = 0; r < rows; ++r) \
           SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
             *(swage_vector_##NAME *)(to + r * to_stride + v * lanes) = sums[r][v]; \

@@ -8,7 +8,8 @@ import SwageTensor
 ///   outputs and all other nodes are on the first side. Constants, and values whose channel axis moves past axes of
 ///   size one only, cost nothing;
 /// - for a convolution that stays channels-first: the bytes of its input and output, as its kernel would have to
-///   reorder both, and a trifle where its filters are constant and dense: those kernels are the fastest;
+///   reorder both, and a trifle where its filters are constant and dense: those kernels are the fastest, but for filters
+///   of f32 that look at one point, whose product the library takes in either layout;
 /// - for an elementwise operation on another side than what it reads: a trifle, so that it can join its producer's
 ///   kernel;
 /// - for a transpose that is there already: nothing beyond its own bytes, since it takes any layout and gives any,
@@ -70,8 +71,9 @@ struct LayoutChoice {
     guard let vertex = vertices[node.id], let x = node.operands[0] else { return }
     switch node.op {
     case .convolution(let op):
-      let isDense = op.groups == 1 && node.operands[1].flatMap { graph.constant($0) } != nil
-      let trifle = isDense ? Self.unit : 0
+      let weights = node.operands[1].flatMap { graph.constant($0) }
+      let looksAround = weights.map { $0.elementType != .f32 || $0.shape.dropFirst(2).contains { $0 > 1 } } ?? false
+      let trifle = op.groups == 1 && looksAround ? Self.unit : 0
       cut.addEdge(from: last, to: vertex, capacity: allBytes(x) + allBytes(node.results[0]) + trifle)
     case .transpose(let op):
       let axes = ImageAxes(rank: op.permutation.count)
