@@ -61,14 +61,26 @@ import Testing
         c: 8, m: 12, size: [4, 3], kernel: [3, 7], strides: [1, 1], dilations: [1, 1], begin: [1, 6], end: [1, 6]),
       Setting(
         c: 8, m: 16, size: [12, 12], kernel: [3, 3], strides: [1, 1], dilations: [1, 1], begin: [-1, 1], end: [1, -2]),
+      // Phase by phase.
+      Setting(
+        c: 20, m: 24, size: [15, 17], kernel: [3, 3], strides: [2, 2], dilations: [1, 1], begin: [1, 1], end: [1, 1]),
+      Setting(
+        c: 17, m: 40, size: [14, 9], kernel: [2, 5], strides: [3, 2], dilations: [1, 1], begin: [0, 2], end: [1, -1]),
+      Setting(
+        c: 32, m: 16, size: [7, 7], kernel: [1, 1], strides: [2, 2], dilations: [1, 1], begin: [0, 0], end: [0, 0]),
+      Setting(
+        c: 16, m: 33, size: [6, 230], kernel: [3, 3], strides: [1, 2], dilations: [1, 1], begin: [1, 3], end: [1, 0]),
+      Setting(c: 18, m: 20, size: [201], kernel: [6], strides: [4], dilations: [1], begin: [3], end: [5]),
     ]
     let short = Setting(
       c: 6, m: 18, size: [11, 5], kernel: [3, 3], strides: [1, 1], dilations: [2, 1], begin: [2, 1], end: [2, 1])
-    for (setting, type) in (settings + [short]).flatMap({ [($0, ElementType.f32), ($0, .f64), ($0, .bf16)] }) {
+    let types: [ElementType] = [.f32, .f64, .bf16, .u8]
+    for (setting, type) in (settings + [short]).flatMap({ setting in types.map { (setting, $0) } }) {
       let x = random.tensor(type, [2] + setting.size + [setting.c], scale: 1)
-      let w = random.tensor(type, [setting.m, setting.c] + setting.kernel, scale: 1)
+      let w = random.tensor(type == .u8 ? .i8 : type, [setting.m, setting.c] + setting.kernel, scale: 1)
       let bias = random.tensor(type, [setting.m], scale: 1)
-      for epilogue in [Epilogue(), Epilogue([.binary(.add, operand: 2), .unary(Unary(.relu))])] {
+      let epilogue = Epilogue([.binary(.add, operand: 2), .unary(Unary(.relu))])
+      for epilogue in type == .u8 ? [Epilogue()] : [Epilogue(), epilogue] {
         let op = Convolution(
           strides: setting.strides, dilations: setting.dilations, padsBegin: setting.begin.map { Dim($0) },
           padsEnd: setting.end.map { Dim($0) }, layout: .channelsLast, epilogue: epilogue)
@@ -114,6 +126,27 @@ import Testing
         layout: .channelsLast, epilogue: epilogue)
       try cases.single(
         "points", .convolution(op), [.input(x), .constant(w), .constant(bias), .input(residual)])
+    }
+    try cases.check()
+  }
+
+  /// Unsigned bytes times signed ones: exact.
+  @Test func productsOfBytes() throws {
+    var random = SeededNumbers(65)
+    let cases = LoweredCases()
+    for (shape, n) in [([1, 7], 9), ([3, 64], 70), ([2, 40, 130], 33), ([90, 5], 16), ([1, 2051], 200)] {
+      let x = random.tensor(.u8, shape)
+      let depth = shape[shape.count - 1]
+      for isTransposed in [false, true] {
+        let b = random.tensor(.i8, isTransposed ? [n, depth] : [depth, n])
+        try cases.single("bytes", .matmul(MatMul(transposeB: isTransposed)), [.input(x), .constant(b)], tolerance: 0)
+        let names = shape.indices.map { $0 == shape.count - 1 ? Dim(depth) : .symbol("d\($0)") }
+        try cases.single(
+          "bytes symbolic", .matmul(MatMul(transposeB: isTransposed)), [.symbolic(x, names), .constant(b)],
+          tolerance: 0)
+        try cases.single(
+          "bytes of the run", .matmul(MatMul(transposeB: isTransposed)), [.input(x), .input(b)], tolerance: 0)
+      }
     }
     try cases.check()
   }

@@ -218,18 +218,49 @@ import Testing
     #expect(body[0].label == "matmul+bias+relu+mul")
   }
 
+  /// More sequences than a tile has rows; the input's share given; weights of bytes.
+  @Test func recurrentLayersOfManySequences() throws {
+    var random = SeededNumbers(36)
+    let cases = LoweredCases()
+    for cell in [Recurrent.Cell.lstm, .gru, .rnn] {
+      for (b, h, linear) in [(14, 9, false), (29, 33, true), (1, 200, false)] {
+        let g = cell.gates
+        func part(_ shape: [Int]) -> Tensor { random.tensor(.f32, shape, scale: 0.4) }
+        let op = Recurrent(cell: cell, direction: .bidirectional, hiddenSize: h, linearBeforeReset: linear)
+        let (r, bias) = (part([2, g * h, h]), part([2, 2 * g * h]))
+        try cases.single(
+          "input", .recurrent(op),
+          [.input(part([3, b, 5])), .constant(part([2, g * h, 5])), .constant(r), .constant(bias)], tolerance: 5e-5)
+        try cases.single(
+          "share", .recurrent(op), [.input(part([3, b, 2 * g * h])), .absent, .constant(r), .constant(bias)],
+          tolerance: 5e-5)
+      }
+    }
+    for (b, h) in [(1, 8), (5, 20), (15, 33)] {
+      let op = Recurrent(cell: .lstm, direction: .bidirectional, hiddenSize: h)
+      let share = random.tensor(.f32, [3, b, 8 * h], scale: 1)
+      let scales = random.tensor(.f32, [2, 4 * h], scale: 1e-3)
+      let absent = [LoweredCases.Operand](repeating: .absent, count: 5)
+      // Where a state falls between two bytes, either is right.
+      try cases.single(
+        "bytes", .recurrent(op), [.input(share), .absent, .constant(random.tensor(.i8, [2, 4 * h, h]))] + absent
+          + [.constant(scales)], tolerance: 2e-3)
+    }
+    try cases.check()
+  }
+
   /// Weights that a target keeps in another form stand in the plan once.
   @Test func repackedWeightsAreStoredOnce() throws {
     let cases = LoweredCases()
     try cases.single(
-      "lstm", .recurrent(Recurrent(cell: .lstm, direction: .forward, hiddenSize: 8)),
+      "lstm", .recurrent(Recurrent(cell: .lstm, direction: .forward, hiddenSize: 16)),
       [
         .input(Tensor(zeros: .f32, [1, 1, 4])),
-        .constant(Tensor(.f32, [1, 32, 4], doubles: (0..<128).map(Double.init))),
-        .constant(Tensor(.f32, [1, 32, 8], doubles: (0..<256).map(Double.init))),
+        .constant(Tensor(.f32, [1, 64, 4], doubles: (0..<256).map(Double.init))),
+        .constant(Tensor(.f32, [1, 64, 16], doubles: (0..<1024).map(Double.init))),
       ])
     let plan = try cases.plan()
-    #expect(plan.weights.reduce(0) { $0 + $1.tensor.byteCount } == (128 + 256) * 4)
+    #expect(plan.weights.reduce(0) { $0 + $1.tensor.byteCount } == (256 + 1024) * 4)
   }
 
   @Test func refusalsSayWhy() throws {

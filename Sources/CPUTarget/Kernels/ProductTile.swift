@@ -10,7 +10,7 @@ struct ProductTile {
   /// The type of sums.
   let sums: ElementType
   /// Columns of a product: two vectors of AVX-512 or AVX2, four of NEON, two matrix tiles.
-  let columns: Int
+  private(set) var columns: Int
   /// Terms that lie beside each other in a panel.
   let together: Int
   /// Rows of a tile.
@@ -23,6 +23,13 @@ struct ProductTile {
   /// nil where there is no product of such elements.
   static func of(_ element: ElementType) -> ProductTile? {
     Statement.Product.sums(of: element).map { ProductTile(element, sums: $0) }
+  }
+
+  /// The tile for results of so many columns: a vector of AVX-512 where two would leave the second one empty.
+  static func of(_ element: ElementType, filling count: Int) -> ProductTile? {
+    guard var tile = of(element), [.f32, .f64].contains(element), swage_cpu_has("avx512f") else { return of(element) }
+    if (1...tile.columns / 2).contains((count - 1) % tile.columns + 1) { tile.columns /= 2 }
+    return tile
   }
 
   private init(_ element: ElementType, sums: ElementType) {

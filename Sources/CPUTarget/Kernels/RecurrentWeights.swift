@@ -14,7 +14,7 @@ struct RecurrentWeights {
 
   /// Columns of one gate's sums: whole panels.
   static func columns(_ h: Int, _ type: ScalarType) -> Int {
-    guard let tile = ProductTile.of(type.elementType) else { return h }
+    guard let tile = ProductTile.of(type.elementType, filling: h) else { return h }
     return tile.panelCount(h) * tile.columns
   }
 
@@ -30,7 +30,7 @@ struct RecurrentWeights {
     _ reads: inout [Recipe.Slot?]
   ) {
     let type = sums.elementType
-    guard let tile = ProductTile.of(type), weights.count > 0 else { return nil }
+    guard let tile = ProductTile.of(type, filling: h), weights.count > 0 else { return nil }
     let depth = weights.shape[2]
     let wide = weights.elementType == type ? weights : Tensor(type, weights.shape, doubles: weights.doubles)
     let (perGate, size, rows) = (tile.panelCount(h), tile.panel(depth: depth), weights.shape[0] * gates * h)

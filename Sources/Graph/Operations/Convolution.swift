@@ -77,7 +77,7 @@ public struct Convolution: OpDefinition {
     try context.require(x.rank >= 3 && w.rank == x.rank, "convolution of \(x) with \(w)")
     let sums = ProductTypes.sums(x.elementType, w.elementType)
     guard let sums, sums.isFloat || (sums == .i32 && x.elementType == .u8) else {
-      throw TypeFault("convolution takes floats of one type, or u8 and i8, got \(x) and \(w)")
+      throw TypeFault("convolution of \(x) with \(w): it takes floats of one type, or u8 and i8")
     }
     try context.require(epilogue.steps.isEmpty || sums.isFloat, "an epilogue takes floats, got \(sums.name)")
     try context.require(

@@ -21,7 +21,7 @@ extension CProductPrelude {
     SWAGE_QUAD_VECTORS(32)
     SWAGE_INLINE swage_quad_sums swage_quad_add(swage_quad_sums sums, swage_quad_line line, uint32_t quad) {
       swage_quad_line all = quad - (swage_quad_line){0};
-      __asm__("{vex} vpdpbusd %2, %1, %0" : "+x"(sums) : "x"(all), "x"(line));
+      __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sums) : "x"(all), "x"(line));
       return sums;
     }
     #elif defined(__aarch64__) && defined(__ARM_FEATURE_MATMUL_INT8)

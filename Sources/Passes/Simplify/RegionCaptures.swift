@@ -5,9 +5,9 @@ import SwageTensor
 /// are chosen.
 ///
 ///     %1 = constant f32[4, 4]
-///     %2, %3 = loop(%trips, _, %0, %1) {carried = 2} graph (… %s "state", %w "weights") { … return %more, %next, %w }
+///     %2, %3 = loop(%trips, none, %0, %1) {carried = 2} graph (… %s "state", %w "weights") { … return %more, %next, %w }
 /// ->
-///     %2 = loop(%trips, _, %0) {carried = 1} graph (… %s "state") { %w = constant f32[4, 4] … return %more, %next }
+///     %2 = loop(%trips, none, %0) {carried = 1} graph (… %s "state") { %w = constant f32[4, 4] … return %more, %next }
 ///
 /// Readers of %3 read %1. Captures that nothing reads go.
 ///
