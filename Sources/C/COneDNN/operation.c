@@ -414,6 +414,20 @@ static bool fuses(const struct problem *problem, const struct view *operand) {
   return whole || single;
 }
 
+/// Whether an implementation gets fused post-ops right. The convolutions of oneDNN 2.6 that copy images into matrices
+/// (`gemm`) take the elements of whole tensors in another order, and their rectifier multiplies by zero what is negative.
+static bool gets_post_ops_right(const struct problem *problem, dnnl_primitive_desc_t descriptor) {
+  if (problem->is_matmul || !strstr(implementation(descriptor), "gemm")) return true;
+  for (int i = 0; i < problem->after_count; i++) {
+    const struct step_after *after = &problem->after[i];
+    if (after->is_result) continue;
+    if (!after->combines && after->code == 0) return false;
+    for (int axis = 0; after->combines && axis < problem->result.rank; axis++)
+      if (axis != 1 && after->operand.sizes[axis] != 1) return false;
+  }
+  return true;
+}
+
 /// Attributes with the post-ops from `from` on in them. A post-op whose operand is the result's own memory can only be a sum.
 static dnnl_primitive_attr_t fused_attributes(struct builder *builder, const struct problem *problem, int from) {
   dnnl_primitive_attr_t options = attributes();
@@ -495,6 +509,10 @@ static bool main_stage(struct builder *builder, const struct problem *problem, c
                   &descriptor, engine, problem->is_transposed, LAYOUT(source), LAYOUT(weights), bias_ref,
                   LAYOUT(target), problem->strides, problem->dilates, problem->begin, problem->end, options);
     done = status == dnnl_success || fail(builder, problem->is_matmul ? "matmul" : "convolution", status);
+  }
+  if (done && fused && !gets_post_ops_right(problem, descriptor)) {
+    dnnl_primitive_desc_destroy(descriptor);
+    done = fail(builder, "post-ops", dnnl_unimplemented);
   }
   if (done) {
     add_name(builder, descriptor);

@@ -138,7 +138,10 @@ extension GraphGenerator {
 
   mutating func matmul() {
     let a: ValueID
-    if random.chance(15),
+    if random.chance(10) {
+      guard let bytes = input(.u8, (0..<random.within(2...3)).map { _ in size() }) else { return }
+      a = bytes
+    } else if random.chance(15),
       let found = value(where: { $0.elementType.isInteger && $0.elementType.bitWidth >= 8 && $0.rank >= 2 })
     {
       a = found
@@ -155,11 +158,15 @@ extension GraphGenerator {
     var batch = smaller(Array(type.shape.dropLast(2)))
     if random.chance(40) { batch = [] }
     if random.chance(10), batch.count < 3 { batch.insert(size(), at: 0) }
-    guard let b = operand(TensorType(type.elementType, batch + (transposesB ? [columns, inner] : [inner, columns])))
+    let takesBytes = type.elementType == .u8 && random.chance(75)
+    guard
+      let b = operand(
+        TensorType(takesBytes ? .i8 : type.elementType, batch + (transposesB ? [columns, inner] : [inner, columns])))
     else { return }
     var operands: [ValueID?] = [a, b]
     let full = batch.count >= type.rank - 2 ? batch : Array(type.shape.dropLast(2))
-    let epilogue = epilogue(TensorType(type.elementType, full + [rows, columns]), &operands)
+    let result = TensorType(takesBytes ? .i32 : type.elementType, full + [rows, columns])
+    let epilogue = takesBytes ? Epilogue() : epilogue(result, &operands)
     append(.matmul(MatMul(transposeA: transposesA, transposeB: transposesB, epilogue: epilogue)), operands)
   }
 
@@ -203,6 +210,12 @@ extension GraphGenerator {
     let begins = pads(&random)
     let ends = random.chance(60) ? begins : pads(&random)
     let outputPadding = isTransposed && random.chance(30) ? strides.map { random.below($0) } : nil
+    if !isPortable, !isTransposed, random.chance(10), let bytes = input(.u8, type.shape) {
+      guard let w = operand(TensorType(.i8, sizes: weightShape)) else { return nil }
+      let op = Convolution(
+        strides: strides, dilations: dilations, padsBegin: begins, padsEnd: ends, groups: groups, layout: layout)
+      return append(.convolution(op), [bytes, w])?.first
+    }
     guard let w = operand(TensorType(type.elementType, sizes: weightShape)) else { return nil }
     var operands: [ValueID?] = [x, w]
     var op = Convolution(
