@@ -110,7 +110,11 @@ struct PanelConvolutionKernels {
       "patch_width",
       isPhased ? segment + .i64((taps - 1) / stride) : (segment - 1) * .i64(stride) + .i64(reach + 1))
     let height = joinsLines ? lineCount(k, length, allLines, segments, patchWidth) : 1
-    let lineBlocks = k.let("line_blocks", allLines.ceilDivided(by: height))
+    let band =
+      joinsLines && !tile.usesMatrixUnit
+      ? bandHeight(k, allLines, height, k.size(result.shape[0]) * segments, patchWidth, pieces: order.chunks, threads)
+      : height
+    let lineBlocks = k.let("line_blocks", allLines.ceilDivided(by: band))
     let stretches = k.let("stretches", k.size(result.shape[0]) * lineBlocks * segments)
     let current = k.variable("current", .i64(-1))
     let patch = k.array("patch", of: element, count: patchElements)
@@ -123,9 +127,8 @@ struct PanelConvolutionKernels {
       let count = k.let("count", (length - first).minimum(segment))
       let lineBlock = k.let("line_block", stretch.divided(by: segments))
       let batch = k.let("batch", lineBlock.divided(by: lineBlocks))
-      let firstLine = k.let("first_line", lineBlock.remainder(by: lineBlocks) * height)
-      let valid = k.let("valid", (allLines - firstLine).minimum(height))
-      let rows = k.let("rows", (valid - 1) * patchWidth + count)
+      let firstLine = k.let("first_line", lineBlock.remainder(by: lineBlocks) * band)
+      let valid = k.let("valid", (allLines - firstLine).minimum(band))
       k.if(stretch.notEqual(current.value)) {
         if isPhased {
           copyPhases(k, source, to: patch, patchWidth, lines: valid + .i64(moreLines), batch, firstLine, first)
@@ -136,45 +139,52 @@ struct PanelConvolutionKernels {
       }
       let own = k.let("own", (Expression.i64(panelCount) - panel).minimum(.i64(perChunk)))
       let weights = k.let("weights", panel * .i64(lines * runs * runSize))
-      func product(_ first: Expression, stride: Int, distance: Expression, runs count: Int, after: Int, adds: Bool) {
-        k.product(
-          .init(
-            to: .array(sums, 0), stride: .i64(width), left: .array(patch, first), stride: .i64(stride),
-            distance: distance, panel: .buffer(filter, weights + .i64(after * runSize)),
-            size: .i64(lines * runs * runSize), count: own, rows: rows, runs: .i64(count), depth: .i64(depth),
-            columns: columns, accumulates: adds, isFollowed: order.isFar))
-      }
-      if isPhased {
-        let size = k.let("phase_size", (valid + .i64(moreLines)) * patchWidth)
-        for line in 0..<lines {
-          for tap in 0..<taps {
-            let phase = line % lineStride * phases + tap % stride
-            let from = size * .i64(phase) + patchWidth * .i64(line / lineStride) + .i64(tap / stride)
+      let column = k.let("column", panel * .i64(columns))
+      let size = k.let("phase_size", (valid + .i64(moreLines)) * patchWidth)
+      k.loop("part", to: valid.ceilDivided(by: height)) { part in
+        let line = k.let("line", part * height)
+        let lineCount = k.let("line_count", (valid - line).minimum(height))
+        let rows = k.let("rows", (lineCount - 1) * patchWidth + count)
+        func product(
+          _ first: Expression, stride: Int, distance: Expression, runs count: Int, after: Int, adds: Bool
+        ) {
+          k.product(
+            .init(
+              to: .array(sums, 0), stride: .i64(width), left: .array(patch, (line * patchWidth + first) * .i64(channels)),
+              stride: .i64(stride * channels), distance: distance * .i64(channels),
+              panel: .buffer(filter, weights + .i64(after * runSize)), size: .i64(lines * runs * runSize), count: own,
+              rows: rows, runs: .i64(count), depth: .i64(depth), columns: columns, accumulates: adds,
+              isFollowed: order.isFar))
+        }
+        if isPhased {
+          for line in 0..<lines {
+            for tap in 0..<taps {
+              let phase = line % lineStride * phases + tap % stride
+              product(
+                size * .i64(phase) + patchWidth * .i64(line / lineStride) + .i64(tap / stride), stride: 1, distance: 0,
+                runs: 1, after: line * taps + tap, adds: line + tap > 0)
+            }
+          }
+        } else if runs == 1 {
+          // Lines of a filter are runs of one product.
+          product(0, stride: stride, distance: patchWidth, runs: lines, after: 0, adds: false)
+        } else {
+          // Where taps lie apart, the taps of a line are.
+          for line in 0..<lines {
             product(
-              from * .i64(channels), stride: channels, distance: 0, runs: 1, after: line * taps + tap,
-              adds: line + tap > 0)
+              patchWidth * .i64(line), stride: stride, distance: .i64(dilation), runs: runs, after: line * runs,
+              adds: line > 0)
           }
         }
-      } else if runs == 1 {
-        // Lines of a filter are runs of one product.
-        product(0, stride: stride * channels, distance: patchWidth * .i64(channels), runs: lines, after: 0, adds: false)
-      } else {
-        // Where taps lie apart, the taps of a line are.
-        for line in 0..<lines {
-          product(
-            patchWidth * .i64(line * channels), stride: stride * channels, distance: .i64(dilation * channels),
-            runs: runs, after: line * runs, adds: line > 0)
-        }
-      }
-      let column = k.let("column", panel * .i64(columns))
-      k.loop("line", to: valid) { line in
-        let place = isFlat ? [batch] : [batch, firstLine + line]
-        let row = k.let("row", offset(place, k.broadcastStrides(result.shape, to: result.shape)))
-        k.loop("i", to: count) { i in
-          rest.store(
-            sums, at: k.let("from", (line * patchWidth + i) * .i64(width)), panels: own, to: y,
-            line: row + (first + i) * .i64(filters), from: column, filters: filters, columns: columns,
-            place: place + [first + i], k)
+        k.loop("innerline", to: lineCount) { inner in
+          let place = isFlat ? [batch] : [batch, firstLine + line + inner]
+          let row = k.let("row", offset(place, k.broadcastStrides(result.shape, to: result.shape)))
+          k.loop("i", to: count) { i in
+            rest.store(
+              sums, at: k.let("from", (inner * patchWidth + i) * .i64(width)), panels: own, to: y,
+              line: row + (first + i) * .i64(filters), from: column, filters: filters, columns: columns,
+              place: place + [first + i], k)
+          }
         }
       }
     }
@@ -197,6 +207,19 @@ struct PanelConvolutionKernels {
     let several = byPositions.minimum(byInputs).minimum(allLines).maximum(1)
     if let segments = segments.literal { return segments == 1 ? k.let("height", several) : 1 }
     return k.let("height", .choose(segments.equal(1), several, 1))
+  }
+
+  /// Lines of results that share what is copied for them, a whole number of times `height`: they meet the same lines of
+  /// the picture. Few enough to leave work for all threads.
+  private func bandHeight(
+    _ k: KernelBuilder, _ allLines: Expression, _ height: Expression, _ stretches: Expression, _ patchWidth: Expression,
+    pieces: Int, _ threads: Int
+  ) -> Expression {
+    let perLine = patchElements / 2 / channels / (linePhases * phases)
+    let byInputs = (Expression.i64(perLine).divided(by: patchWidth) - .i64(moreLines)).divided(by: height)
+    let byThreads = (stretches * allLines * .i64(pieces)).divided(by: height * .i64(threads * 8))
+    let parts = byInputs.minimum(byThreads).minimum(4).maximum(1)
+    return k.let("band", (parts * height).minimum(allLines.maximum(1)))
   }
 
   /// Copies `[line][position][channel]`: the lines that filters meet.

@@ -45,7 +45,7 @@ enum PanelMatMulKernels {
     let lines = Array(result.shape.dropLast())
     let rows = lines.reduce(1, *)
     let element = a.elementType
-    if element != .u8, let rows = rows.constant, rows < fewestRows { return nil }
+    if element != .u8, element != .f32, let rows = rows.constant, rows < fewestRows { return nil }
     let columns = tile.columns
     let panelCount = panels.shape[0]
     let width = min(tile.chunk(depth: depth), panelCount * columns)

@@ -69,30 +69,34 @@ enum CProductPrelude {
           SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
             *(swage_vector_##NAME *)(to + r * to_stride + v * lanes) = sums[r][v]; \
       } \
+      /* One row: several panels side by side, so that additions need not wait for each other. */ \
       SWAGE_INLINE void swage_line_##NAME( \
           T *to, const T *left, int64_t left_distance, const T *panel, int64_t panel_size, int64_t runs, int64_t depth, \
-          bool adds) { \
+          bool adds, const int panels) { \
         enum { lanes = sizeof(swage_vector_##NAME) / sizeof(T), vectors = COLUMNS / lanes }; \
         swage_vector_##NAME sums[4][vectors]; \
-        SWAGE_UNROLLED (int p = 0; p < 4; ++p) \
+        SWAGE_UNROLLED (int p = 0; p < panels; ++p) \
           SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
             sums[p][v] = adds ? *(const swage_vector_##NAME *)(to + p * COLUMNS + v * lanes) : (swage_vector_##NAME){0}; \
         for (int64_t run = 0; run < runs; ++run, left += left_distance, panel += depth * COLUMNS) \
           for (int64_t i = 0; i < depth; ++i) \
-            SWAGE_UNROLLED (int p = 0; p < 4; ++p) \
+            SWAGE_UNROLLED (int p = 0; p < panels; ++p) \
               SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
                 sums[p][v] = sums[p][v] \
                     + *(const swage_vector_##NAME *)(panel + p * panel_size + i * COLUMNS + v * lanes) * left[i]; \
-        SWAGE_UNROLLED (int p = 0; p < 4; ++p) \
+        SWAGE_UNROLLED (int p = 0; p < panels; ++p) \
           SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
             *(swage_vector_##NAME *)(to + p * COLUMNS + v * lanes) = sums[p][v]; \
       } \
       static __attribute__((noinline, unused)) void swage_product_##NAME( \
           T *to, int64_t to_stride, const T *left, int64_t left_stride, int64_t left_distance, const T *panel, \
           int64_t panel_size, int64_t panels, int64_t rows, int64_t runs, int64_t depth, bool accumulates, bool asks) { \
-        if (rows == 1) \
+        if (rows == 1) { \
           for (; panels >= 4; panels -= 4, to += 4 * COLUMNS, panel += 4 * panel_size) \
-            swage_line_##NAME(to, left, left_distance, panel, panel_size, runs, depth, accumulates); \
+            swage_line_##NAME(to, left, left_distance, panel, panel_size, runs, depth, accumulates, 4); \
+          for (; panels >= 2; panels -= 2, to += 2 * COLUMNS, panel += 2 * panel_size) \
+            swage_line_##NAME(to, left, left_distance, panel, panel_size, runs, depth, accumulates, 2); \
+        } \
         int64_t blocks = (depth + SWAGE_TERMS - 1) / SWAGE_TERMS; \
         int64_t block = blocks > 0 ? (depth + blocks - 1) / blocks : 1; \
         for (int64_t p = 0; p < panels; ++p, to += COLUMNS, panel += panel_size) \
