@@ -243,7 +243,8 @@ import Testing
       let absent = [LoweredCases.Operand](repeating: .absent, count: 5)
       // Where a state falls between two bytes, either is right.
       try cases.single(
-        "bytes", .recurrent(op), [.input(share), .absent, .constant(random.tensor(.i8, [2, 4 * h, h]))] + absent
+        "bytes", .recurrent(op),
+        [.input(share), .absent, .constant(random.tensor(.i8, [2, 4 * h, h]))] + absent
           + [.constant(scales)], tolerance: 2e-3)
     }
     try cases.check()

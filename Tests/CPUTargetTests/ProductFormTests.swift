@@ -31,7 +31,8 @@ import Testing
       .init(
         to: .buffer(y, 0), stride: .i64(sizes.panels * sizes.columns), left: .buffer(left, 0),
         stride: .i64(sizes.depth * sizes.runs), distance: .i64(sizes.depth), panel: .buffer(panel, 0),
-        size: .i64(sizes.runs * lines(sizes, type) * line(sizes, type)), count: .i64(sizes.panels), rows: .i64(sizes.rows),
+        size: .i64(sizes.runs * lines(sizes, type) * line(sizes, type)), count: .i64(sizes.panels),
+        rows: .i64(sizes.rows),
         runs: .i64(sizes.runs), depth: .i64(sizes.depth), columns: sizes.columns, accumulates: sizes.accumulates,
         isFollowed: sizes.rows > 64))
     return k.finish()
@@ -101,7 +102,8 @@ import Testing
       for run in 0..<sizes.runs {
         for term in 0..<depth {
           let line = (column / columns * sizes.runs + run) * lines(sizes, type) + term / together
-          packed[(line * columns + column % columns) * together + term % together] = b[(run * depth + term) * width + column]
+          packed[(line * columns + column % columns) * together + term % together] =
+            b[(run * depth + term) * width + column]
         }
       }
     }

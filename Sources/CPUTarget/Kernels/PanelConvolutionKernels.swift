@@ -150,7 +150,8 @@ struct PanelConvolutionKernels {
         ) {
           k.product(
             .init(
-              to: .array(sums, 0), stride: .i64(width), left: .array(patch, (line * patchWidth + first) * .i64(channels)),
+              to: .array(sums, 0), stride: .i64(width),
+              left: .array(patch, (line * patchWidth + first) * .i64(channels)),
               stride: .i64(stride * channels), distance: distance * .i64(channels),
               panel: .buffer(filter, weights + .i64(after * runSize)), size: .i64(lines * runs * runSize), count: own,
               rows: rows, runs: .i64(count), depth: .i64(depth), columns: columns, accumulates: adds,

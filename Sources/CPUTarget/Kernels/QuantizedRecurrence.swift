@@ -15,7 +15,8 @@ struct QuantizedRecurrence {
 
   /// Declares the buffers of weights `[d, 4·h, h]` as panels, and of their sums.
   init?(
-    _ r: Tensor, _ op: Recurrent, _ k: KernelBuilder, name: String, _ recipe: inout Recipe, _ reads: inout [Recipe.Slot?]
+    _ r: Tensor, _ op: Recurrent, _ k: KernelBuilder, name: String, _ recipe: inout Recipe,
+    _ reads: inout [Recipe.Slot?]
   ) {
     guard let tile = ProductTile.of(.u8) else { return nil }
     self.tile = tile
@@ -25,7 +26,8 @@ struct QuantizedRecurrence {
     panelCount = tile.panelCount(columns)
     panelSize = tile.panel(depth: h)
     let (h, columns, panelSize, panelCount) = (h, columns, panelSize, panelCount)
-    let packed = tile.rearranged([d * panelCount * panelSize], "recurrent panels \(tile.columns) \(columns)", r) { move in
+    let packed = tile.rearranged([d * panelCount * panelSize], "recurrent panels \(tile.columns) \(columns)", r) {
+      move in
       for row in 0..<count {
         let (direction, column) = (row / columns, row % columns)
         let panel = (direction * panelCount + column / tile.columns) * panelSize
@@ -44,7 +46,8 @@ struct QuantizedRecurrence {
   /// Sets the gates, `[row][gate][column]`, to what the states of a few sequences give, `[row][column]`. The range of a
   /// state, and so its bytes, are its own.
   func multiply(
-    _ states: LocalArray, rows: Expression, most: Int, to gates: LocalArray, columns gateColumns: Int, _ direction: Expression,
+    _ states: LocalArray, rows: Expression, most: Int, to gates: LocalArray, columns gateColumns: Int,
+    _ direction: Expression,
     _ k: KernelBuilder, scale scaleOfWeights: (Expression) -> Expression
   ) {
     let line = panelCount * tile.columns

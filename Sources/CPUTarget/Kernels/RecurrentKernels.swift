@@ -202,7 +202,8 @@ struct RecurrentKernels {
           .buffer(source, line * n), stride: n, rows: rows, gates: 0..<gates, direction: direction, to: state.sums,
           width: width, accumulates: false, k)
       }
-      quantized?.multiply(state.hidden, rows: rows, most: mostRows, to: state.sums, columns: gateColumns, direction, k) {
+      quantized?.multiply(state.hidden, rows: rows, most: mostRows, to: state.sums, columns: gateColumns, direction, k)
+      {
         load(8, $0) ?? .literal(1, compute)
       }
       // The candidate of a GRU gets its share apart.
@@ -218,7 +219,8 @@ struct RecurrentKernels {
         each(rows) { row, u in
           let sum = k.load(state.sums, row * .i64(width) + u)
           k.store(
-            state.hidden, row * .i64(gateColumns) + u, normal(activate(0, plus(sum, start(0, row, u, .both)), direction)))
+            state.hidden, row * .i64(gateColumns) + u,
+            normal(activate(0, plus(sum, start(0, row, u, .both)), direction)))
         }
       case .gru: gru(state, rows, direction, start)
       case .lstm: lstm(state, rows, direction, start)

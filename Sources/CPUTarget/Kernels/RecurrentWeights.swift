@@ -69,7 +69,8 @@ struct RecurrentWeights {
 
   /// Row by row and gate by gate, a block of units at a time.
   private func plain(
-    _ left: Statement.Product.Place, _ stride: Expression, _ rows: Expression, _ own: Range<Int>, _ direction: Expression,
+    _ left: Statement.Product.Place, _ stride: Expression, _ rows: Expression, _ own: Range<Int>,
+    _ direction: Expression,
     _ sums: LocalArray, _ width: Int, _ accumulates: Bool, _ k: KernelBuilder
   ) {
     let columns = Self.columns(h, sums.type)

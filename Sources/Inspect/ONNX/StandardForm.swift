@@ -338,7 +338,8 @@ struct StandardForm {
     default: return nil
     }
     if addends.isEmpty, !op.transposeA, !op.transposeB {
-      return StandardForm(b.elementType == .i8 && a.elementType == .u8 ? "MatMulInteger" : "MatMul", [.operand(0), .operand(1)])
+      return StandardForm(
+        b.elementType == .i8 && a.elementType == .u8 ? "MatMulInteger" : "MatMul", [.operand(0), .operand(1)])
     }
     guard a.rank == 2, b.rank == 2, a.elementType.isFloat else { return nil }
     return StandardForm(

@@ -137,7 +137,8 @@ public final class KernelBuilder {
   public func product(_ product: Statement.Product) {
     let (left, panel, sums) = (product.left.elementType, product.panel.elementType, product.to.elementType)
     precondition(
-      Statement.Product.panels(of: left) == panel && Statement.Product.sums(of: left) == sums, "a product of \(left) and \(panel) in \(sums)")
+      Statement.Product.panels(of: left) == panel && Statement.Product.sums(of: left) == sums,
+      "a product of \(left) and \(panel) in \(sums)")
     precondition(Statement.Product.columnCounts.contains(product.columns), "a product of \(product.columns) columns")
     append(.product(product))
   }

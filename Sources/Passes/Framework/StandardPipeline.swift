@@ -3,7 +3,8 @@ extension Pipeline {
   /// test.
   public static let all: [Pass] = [
     // Simplify
-    constantFolding, shapeArithmetic, bindKnownSymbols, inlineIf, regionCaptures, algebraic, mergeLinearChains, commonSubexpressions,
+    constantFolding, shapeArithmetic, bindKnownSymbols, inlineIf, regionCaptures, algebraic, mergeLinearChains,
+    commonSubexpressions,
     deadCode, freeTransposes,
     // Layout
     channelsLast,
