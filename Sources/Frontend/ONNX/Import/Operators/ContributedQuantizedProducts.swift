@@ -81,7 +81,8 @@ enum ContributedQuantizedProducts {
   }
 
   /// An LSTM of weights `[directions, inputs, 4 · hidden]`. Before each product, all inputs together and the state of each
-  /// sequence are rounded to eight bits by their range; ONNX Runtime takes the range of all sequences' states.
+  /// sequence are rounded to eight bits by their range, as ONNX Runtime does it; not where the weights, their scales or
+  /// zero points are no constants.
   private static func recurrent(_ call: Call) throws -> [ImportedValue?] {
     if let results = try quantizedRecurrent(call) { return results }
     func weights(_ index: Int, _ scale: Int) throws -> ImportedValue {
