@@ -14,6 +14,7 @@ import Testing
 
   static let cases: [Sizes] = [
     Sizes(rows: 1, depth: 1, runs: 1, panels: 1, columns: 32, accumulates: false),
+    Sizes(rows: 1, depth: 45, runs: 2, panels: 7, columns: 32, accumulates: true),
     Sizes(rows: 13, depth: 31, runs: 2, panels: 3, columns: 32, accumulates: true),
     Sizes(rows: 16, depth: 32, runs: 1, panels: 2, columns: 32, accumulates: false),
     Sizes(rows: 17, depth: 77, runs: 3, panels: 1, columns: 32, accumulates: true),

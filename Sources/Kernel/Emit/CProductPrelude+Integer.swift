@@ -91,10 +91,37 @@ extension CProductPrelude {
           SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
             *(swage_quad_sums *)(to + r * to_stride + v * lanes) = sums[r][v]; \
       } \
+      /* One row: several panels side by side, so that more of them are on their way. */ \
+      SWAGE_INLINE void swage_quads_line_##COLUMNS( \
+          int32_t *to, const uint8_t *left, int64_t left_distance, const int8_t *panel, int64_t panel_size, int64_t runs, \
+          int64_t depth, bool adds, const int panels) { \
+        enum { lanes = sizeof(swage_quad_sums) / 4, vectors = COLUMNS / lanes }; \
+        swage_quad_sums sums[4][vectors]; \
+        SWAGE_UNROLLED (int p = 0; p < panels; ++p) \
+          SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
+            sums[p][v] = adds ? *(const swage_quad_sums *)(to + p * COLUMNS + v * lanes) : (swage_quad_sums){0}; \
+        for (int64_t run = 0; run < runs; ++run, left += left_distance, panel += (depth + 3) / 4 * 4 * COLUMNS) \
+          for (int64_t i = 0; i < depth; i += 4) { \
+            uint32_t quad = swage_quad(left + i, depth - i); \
+            SWAGE_UNROLLED (int p = 0; p < panels; ++p) \
+              SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
+                sums[p][v] = swage_quad_add( \
+                    sums[p][v], *(const swage_quad_line *)(panel + p * panel_size + i * COLUMNS + v * lanes * 4), quad); \
+          } \
+        SWAGE_UNROLLED (int p = 0; p < panels; ++p) \
+          SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
+            *(swage_quad_sums *)(to + p * COLUMNS + v * lanes) = sums[p][v]; \
+      } \
       static __attribute__((noinline, unused)) void swage_quads_product_##COLUMNS( \
           int32_t *to, int64_t to_stride, const uint8_t *left, int64_t left_stride, int64_t left_distance, \
           const int8_t *panel, int64_t panel_size, int64_t panels, int64_t rows, int64_t runs, int64_t depth, \
           bool accumulates) { \
+        if (rows == 1) { \
+          for (; panels >= 4; panels -= 4, to += 4 * COLUMNS, panel += 4 * panel_size) \
+            swage_quads_line_##COLUMNS(to, left, left_distance, panel, panel_size, runs, depth, accumulates, 4); \
+          for (; panels >= 2; panels -= 2, to += 2 * COLUMNS, panel += 2 * panel_size) \
+            swage_quads_line_##COLUMNS(to, left, left_distance, panel, panel_size, runs, depth, accumulates, 2); \
+        } \
         int64_t blocks = (depth + 4 * SWAGE_TERMS - 1) / (4 * SWAGE_TERMS); \
         int64_t block = blocks > 0 ? ((depth + blocks - 1) / blocks + 3) & ~(int64_t)3 : 4; \
         for (int64_t p = 0; p < panels; ++p, to += COLUMNS, panel += panel_size) \
