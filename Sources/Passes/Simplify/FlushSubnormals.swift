@@ -59,7 +59,9 @@ extension Tensor {
       withBytes { source in
         let (from, to) = (source.bindMemory(to: UInt32.self), target.bindMemory(to: UInt32.self))
         // The sign stays.
-        for index in from.indices { to[index] = from[index] & magnitude < least ? from[index] & ~magnitude : from[index] }
+        for index in from.indices {
+          to[index] = from[index] & magnitude < least ? from[index] & ~magnitude : from[index]
+        }
       }
     }
     return result
