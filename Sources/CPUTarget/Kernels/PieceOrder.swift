@@ -5,8 +5,8 @@ import SwageKernel
 struct PieceOrder {
   let chunks: Int
   let chunksTogether: Int
-  /// Whether chunks come from farther away than the second-level cache.
-  var isFar: Bool { chunksTogether < chunks }
+  /// Whether chunks may come from farther away than the second-level cache.
+  let isFar: Bool
 
   /// `bytes` are those of all chunks.
   init(chunks: Int, bytes: Int, _ tile: ProductTile) {
@@ -14,6 +14,7 @@ struct PieceOrder {
     // Bytes that may be read once for each block of rows, and of chunks that lie in the second-level cache beside one.
     let near = tile.usesMatrixUnit ? ProductTile.nearBytes : 4 << 20
     chunksTogether = bytes <= near ? chunks : tile.usesMatrixUnit ? max(1, near * chunks / bytes) : 1
+    isFar = tile.usesMatrixUnit ? chunksTogether < chunks : bytes > 1 << 20
   }
 
   /// The block of rows and the chunk of a piece.

@@ -133,7 +133,7 @@ extension CProductPrelude {
               int64_t terms = depth - from < block ? depth - from : block; \
               bool adds = accumulates || run != 0 || from != 0; \
               int64_t r = 0; \
-              SWAGE_EACH_ROWS(swage_quads_##COLUMNS, lines + from * COLUMNS) \
+              SWAGE_EACH_ROWS(swage_quads_##COLUMNS, lines + from * COLUMNS, SWAGE_ASKS_NOT) \
               from += block; \
             } while (from < depth); \
           } \

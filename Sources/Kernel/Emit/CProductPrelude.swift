@@ -21,20 +21,27 @@ enum CProductPrelude {
     #endif
     #define SWAGE_UNROLLED _Pragma("clang loop unroll(full)") for
     // The rows of a block: whole tiles, then smaller ones, of which the last ones wait for each addition.
-    #define SWAGE_SOME_ROWS(TILE, LINES, COUNT) \
+    #define SWAGE_SOME_ROWS(TILE, LINES, COUNT, ASK) \
       for (; r + (COUNT) <= rows; r += (COUNT)) \
-        TILE(to + r * to_stride, to_stride, first + r * left_stride + from, left_stride, LINES, terms, adds, COUNT);
+        TILE(to + r * to_stride, to_stride, first + r * left_stride + from, left_stride, LINES, terms, adds, \
+             ASK(LINES, COUNT) COUNT);
     #if SWAGE_TILE_ROWS > 6
-    #define SWAGE_TWO_ROWS(TILE, LINES) SWAGE_SOME_ROWS(TILE, LINES, 2)
+    #define SWAGE_TWO_ROWS(TILE, LINES, ASK) SWAGE_SOME_ROWS(TILE, LINES, 2, ASK)
     #else
-    #define SWAGE_TWO_ROWS(TILE, LINES)
+    #define SWAGE_TWO_ROWS(TILE, LINES, ASK)
     #endif
-    #define SWAGE_EACH_ROWS(TILE, LINES) \
-      SWAGE_SOME_ROWS(TILE, LINES, SWAGE_TILE_ROWS) \
-      SWAGE_SOME_ROWS(TILE, LINES, SWAGE_TILE_ROWS * 2 / 3) \
-      SWAGE_SOME_ROWS(TILE, LINES, SWAGE_TILE_ROWS / 3) \
-      SWAGE_TWO_ROWS(TILE, LINES) \
-      SWAGE_SOME_ROWS(TILE, LINES, 1)
+    #define SWAGE_EACH_ROWS(TILE, LINES, ASK) \
+      SWAGE_SOME_ROWS(TILE, LINES, SWAGE_TILE_ROWS, ASK) \
+      SWAGE_SOME_ROWS(TILE, LINES, SWAGE_TILE_ROWS * 2 / 3, ASK) \
+      SWAGE_SOME_ROWS(TILE, LINES, SWAGE_TILE_ROWS / 3, ASK) \
+      SWAGE_TWO_ROWS(TILE, LINES, ASK) \
+      SWAGE_SOME_ROWS(TILE, LINES, 1, ASK)
+    #define SWAGE_ASKS_NOT(LINES, COUNT)
+    // What the next panel has in this place comes to the second-level cache meanwhile, where it may be far away: each tile
+    // asks for its share of it.
+    #define SWAGE_ASKS_NEXT(LINES, COUNT) \
+      (const char *)(LINES + panel_size) + r * bytes / rows, \
+          asks ? 4 * (COUNT) * bytes / (rows * (terms > 0 ? terms : 1)) : 0,
     // Terms of a block at most: the panel's part is 24 KiB on AVX2, 48 KiB on AVX-512.
     #define SWAGE_TERMS 384
 
@@ -55,7 +62,7 @@ enum CProductPrelude {
           aligned(sizeof(T)), may_alias)); \
       SWAGE_INLINE void swage_tile_##NAME( \
           T *to, int64_t to_stride, const T *left, int64_t left_stride, const T *panel, int64_t depth, \
-          bool accumulates, const int rows) { \
+          bool accumulates, const char *ask, int64_t step, const int rows) { \
         enum { lanes = sizeof(swage_vector_##NAME) / sizeof(T), vectors = COLUMNS / lanes }; \
         swage_vector_##NAME sums[SWAGE_TILE_ROWS][vectors]; \
         SWAGE_UNROLLED (int r = 0; r < rows; ++r) \
@@ -63,7 +70,10 @@ enum CProductPrelude {
             sums[r][v] = accumulates ? *(const swage_vector_##NAME *)(to + r * to_stride + v * lanes) \
                                      : (swage_vector_##NAME){0}; \
         int64_t i = 0; \
-        for (; i + 4 <= depth; i += 4) SWAGE_UNROLLED (int64_t j = i; j < i + 4; ++j) SWAGE_TERM(NAME, COLUMNS, j) \
+        for (; i + 4 <= depth; i += 4, ask += step) { \
+          for (int64_t j = 0; j < step; j += 64) __builtin_prefetch(ask + j, 0, 2); \
+          SWAGE_UNROLLED (int64_t j = i; j < i + 4; ++j) SWAGE_TERM(NAME, COLUMNS, j) \
+        } \
         for (; i < depth; ++i) SWAGE_TERM(NAME, COLUMNS, i) \
         SWAGE_UNROLLED (int r = 0; r < rows; ++r) \
           SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
@@ -106,9 +116,10 @@ enum CProductPrelude {
             do { \
               int64_t terms = depth - from < block ? depth - from : block; \
               const T *own = lines + from * COLUMNS; \
+              int64_t bytes = terms * COLUMNS * (int64_t)sizeof(T); \
               bool adds = accumulates || run != 0 || from != 0; \
               int64_t r = 0; \
-              SWAGE_EACH_ROWS(swage_tile_##NAME, own) \
+              SWAGE_EACH_ROWS(swage_tile_##NAME, own, SWAGE_ASKS_NEXT) \
               from += block; \
             } while (from < depth); \
           } \
