@@ -5,8 +5,9 @@ import SwageTensor
 /// Products of f32, f64, bf16 or bytes with a constant matrix, which lies in the plan as panels. A piece of work is a block of
 /// rows, which stays in the second-level cache, and a chunk of columns.
 enum PanelMatMulKernels {
-  /// Rows below which the library, which splits the columns further, is faster.
-  static let fewestRows = 4
+  /// Rows below which the library or plain loops are taken. Single rows of f32 and bytes go through several panels side by
+  /// side.
+  private static func fewestRows(_ element: ElementType) -> Int { [.f32, .u8].contains(element) ? 1 : 4 }
   /// Rows of a block, at most: whole tiles of every machine, of elements that stay in the cache.
   private static func largestBlock(_ tile: ProductTile, depth: Int) -> Int {
     if tile.usesMatrixUnit { return max(32, min(128, (768 << 10) / (depth * tile.bytes) / 32 * 32)) }
@@ -45,7 +46,7 @@ enum PanelMatMulKernels {
     let lines = Array(result.shape.dropLast())
     let rows = lines.reduce(1, *)
     let element = a.elementType
-    if element != .u8, element != .f32, let rows = rows.constant, rows < fewestRows { return nil }
+    if let rows = rows.constant, rows < fewestRows(element) { return nil }
     let columns = tile.columns
     let panelCount = panels.shape[0]
     let width = min(tile.chunk(depth: depth), panelCount * columns)

@@ -15,6 +15,7 @@ struct RecurrentKernels {
     else { return nil }
     var recipe = Recipe()
     let kernels = RecurrentKernels(op, node, graph, x, threads, &recipe)
+    guard kernels.stateWeights != nil || kernels.quantized != nil else { return nil }
     let (function, reads) = kernels.function()
     recipe.steps.append(
       .init(
