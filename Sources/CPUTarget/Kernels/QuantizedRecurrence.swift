@@ -43,12 +43,11 @@ struct QuantizedRecurrence {
     reads.append(recipe.addWeight(Tensor(.i32, [count], integers: sums), name: name + " sums"))
   }
 
-  /// Sets the gates, `[row][gate][column]`, to what the states of a few sequences give, `[row][column]`. The range of a
-  /// state, and so its bytes, are its own.
+  /// Sets the gates, `[row][gate][column]`, to what the states of a few sequences give, `[row][column]`, or adds it. The
+  /// range of a state, and so its bytes, are its own.
   func multiply(
     _ states: LocalArray, rows: Expression, most: Int, to gates: LocalArray, columns gateColumns: Int,
-    _ direction: Expression,
-    _ k: KernelBuilder, scale scaleOfWeights: (Expression) -> Expression
+    _ direction: Expression, accumulates: Bool, _ k: KernelBuilder, scale scaleOfWeights: (Expression) -> Expression
   ) {
     let line = panelCount * tile.columns
     let bytes = k.array("bytes", of: .u8, count: most * h)
@@ -89,7 +88,7 @@ struct QuantizedRecurrence {
           let own = point.wrappingMultiply(k.load(sumsOfWeights, base + place))
           let sum = k.load(sums, row * .i64(line) + place).wrappingSubtract(own)
           let product = sum.cast(.f32) * (scale * scaleOfWeights(base + place))
-          k.store(gates, target, product)
+          k.store(gates, target, accumulates ? k.load(gates, target) + product : product)
         }
       }
     }

@@ -203,10 +203,10 @@ struct RecurrentKernels {
           .buffer(source, line * n), stride: n, rows: rows, gates: 0..<gates, direction: direction, to: state.sums,
           width: width, accumulates: false, k)
       }
-      quantized?.multiply(state.hidden, rows: rows, most: mostRows, to: state.sums, columns: gateColumns, direction, k)
-      {
-        load(8, $0) ?? .literal(1, compute)
-      }
+      quantized?.multiply(
+        state.hidden, rows: rows, most: mostRows, to: state.sums, columns: gateColumns, direction,
+        accumulates: !isProjected, k
+      ) { load(8, $0) ?? .literal(1, compute) }
       // The candidate of a GRU gets its share apart.
       multiplyState(
         state.hidden, rows, gates: 0..<(op.cell == .gru ? 2 : gates), direction, to: state.sums, width,

@@ -59,7 +59,7 @@ public enum CaseExporter {
     }
   }
 
-  /// The encoded `TensorProto`: dims (1), data_type (2), name (8), raw_data (9).
+  /// The encoded `TensorProto`: dims (1), data_type (2), string_data (6) or raw_data (9), name (8).
   static func tensorProto(_ tensor: Tensor, name: String) -> [UInt8] {
     func varint(_ value: UInt64) -> [UInt8] {
       var (rest, bytes) = (value, [UInt8]())
@@ -73,8 +73,12 @@ public enum CaseExporter {
     for size in tensor.shape { bytes += [1 << 3] + varint(UInt64(size)) }
     bytes += [2 << 3] + varint(UInt64(tensor.elementType.rawValue))
     bytes += [8 << 3 | 2] + varint(UInt64(name.utf8.count)) + Array(name.utf8)
-    bytes += [9 << 3 | 2] + varint(UInt64(tensor.byteCount))
-    tensor.withBytes { bytes += Array($0) }
+    if tensor.elementType == .string {
+      for text in tensor.stringBytes { bytes += [6 << 3 | 2] + varint(UInt64(text.count)) + text }
+    } else {
+      bytes += [9 << 3 | 2] + varint(UInt64(tensor.byteCount))
+      tensor.withBytes { bytes += Array($0) }
+    }
     return bytes
   }
 }

@@ -45,6 +45,7 @@ extension FuzzRandom {
     case .small: return Tensor(type, shape, doubles: (0..<count).map { _ in Double(below(4)) })
     case .any, .nonZero, .positive: break
     }
+    if type == .string { return strings(shape) }
     if type == .bool { return Tensor(.bool, shape, integers: (0..<count).map { _ in Int64(below(2)) }) }
     if type.isFloat {
       let isPositive = if case .positive = content { true } else { false }

@@ -3,7 +3,12 @@ import SwageTensor
 
 extension GraphGenerator {
   mutating func control() {
-    random.chance(60) ? conditional() : loop()
+    switch random.below(10) {
+    case ..<5: conditional()
+    case ..<7: loop()
+    case ..<9: steps()
+    default: growth()
+    }
   }
 
   /// A few nodes on floats or integers that keep the type.

@@ -264,7 +264,10 @@ extension GraphGenerator {
   }
 
   private mutating func nonZero() {
-    guard let x = value(where: { !Self.packed.contains($0.elementType) && $0.rank <= 4 }),
+    guard
+      let x = value(where: {
+        !Self.packed.contains($0.elementType) && $0.elementType != .string && $0.rank <= 4
+      }),
       let hits = node(.nonZero(NonZero(symbol: freshSymbol())), [x]), random.chance(70)
     else { return }
     // What exporters make of it: the tuples, and the elements there.

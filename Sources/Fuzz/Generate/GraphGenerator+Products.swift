@@ -39,7 +39,7 @@ extension GraphGenerator {
     guard
       let x = value(where: {
         $0.rank > 0 && $0.elementType.bitWidth >= 8 && $0.elementType != .bool
-          && !Self.packed.contains($0.elementType) && $0.elementType != .u64 && $0.elementType != .i64
+          && !Self.packed.contains($0.elementType) && $0.elementType != .string
       })
     else { return }
     append(
@@ -66,7 +66,7 @@ extension GraphGenerator {
     guard
       let x = value(where: {
         $0.rank > 0 && $0.elementType.bitWidth >= 8 && $0.elementType != .bool && !Self.packed.contains($0.elementType)
-          && $0.elementType != .u64 && $0.elementType != .i64
+          && $0.elementType != .string
       })
     else { return }
     let axis = random.below(type(x).rank)
@@ -336,9 +336,14 @@ extension GraphGenerator {
     {
       random.chance(percent) ? operand(TensorType(element ?? type.elementType, dims), content) : nil
     }
-    guard let w = operand(TensorType(type.elementType, [d, gates, i])),
-      let r = operand(TensorType(type.elementType, [d, gates, Dim(h)]))
+    let isShare = !isPortable && random.chance(15)
+    let isQuantized = !isPortable && cell == .lstm && type.elementType == .f32 && random.chance(40)
+    let w = isShare ? nil : operand(TensorType(type.elementType, [d, gates, i]))
+    let share = isShare ? operand(TensorType(type.elementType, [t, b, d * gates])) : x
+    let stateShape = TensorType(isQuantized ? .i8 : type.elementType, [d, gates, Dim(h)])
+    guard isShare || w != nil, let r = random.chance(isQuantized ? 80 : 20) ? constant(stateShape) : operand(stateShape)
     else { return }
+    let scales = isQuantized ? operand(TensorType(.f32, [d, gates]), .positive) : nil
     let bias = optional(60, [d, gates * 2])
     let lengths = least(t) > 0 ? optional(25, [b], .i32, .range(1...least(t))) : nil
     let hidden = optional(40, [d, b, Dim(h)])
@@ -349,7 +354,7 @@ extension GraphGenerator {
         Recurrent(
           cell: cell, direction: direction, hiddenSize: h, clip: random.chance(20) ? 2 : nil,
           linearBeforeReset: cell == .gru && random.chance(40), inputForget: cell == .lstm && random.chance(20))),
-      [x, w, r, bias, lengths, hidden, memory, peepholes])
+      [share, w, r, bias, lengths, hidden, memory, peepholes] + (isQuantized ? [scales] : []))
   }
 
   private mutating func linearAttention() {

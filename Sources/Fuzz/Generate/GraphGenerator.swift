@@ -18,7 +18,10 @@ struct GraphGenerator {
 
   static let floats: [ElementType] = [.f32, .f64, .f16, .bf16]
   static let integers: [ElementType] = [.i8, .i16, .i32, .i64, .u8, .u16, .u32, .u64]
-  static let packed: [ElementType] = [.u4, .i4, .u2, .i2, .f8e4m3fn, .f8e4m3fnuz, .f8e5m2, .f8e5m2fnuz, .f4e2m1]
+  static let packed: [ElementType] = [
+    .u4, .i4, .u2, .i2, .f8e4m3fn, .f8e4m3fnuz, .f8e5m2, .f8e5m2fnuz, .f4e2m1,
+    .f8e8m0,
+  ]
   static let maximumCount = 1500
   static let maximumFlops = 120_000
 
@@ -184,6 +187,11 @@ struct GraphGenerator {
     constant(random.tensor(type, sizes, content, mood: mood == .wild ? .special : mood))
   }
 
+  /// A constant of a type whose sizes are known.
+  mutating func constant(_ type: TensorType) -> ValueID? {
+    type.staticShape.flatMap { constant(type.elementType, $0) }
+  }
+
   mutating func constant(_ tensor: Tensor) -> ValueID? {
     guard let id = try? graph.constant(tensor, name: "c\(graph.nodeCount)") else { return nil }
     for index in runs.indices { runs[index].values[id] = tensor }
@@ -230,7 +238,7 @@ struct GraphGenerator {
           throw TypeFault("too much arithmetic")
         }
         let operands = node.operands.map { $0.flatMap { runs[index].values[$0] } }
-        try checkMagnitudes(of: op, operands)
+        try checkMagnitudes(of: node, operands)
         try checkDefined(op, operands)
         let tensors = try Evaluator.evaluate(node, in: graph, operands, &runs[index].context)
         for (result, tensor) in zip(results, tensors) {
@@ -252,13 +260,23 @@ struct GraphGenerator {
   }
 
   /// What no kernel in single precision can be asked for: sums of squares that overflow or vanish.
-  private func checkMagnitudes(of op: Op, _ operands: [Tensor?]) throws {
-    guard case .accumulating = op.definition.numericClass else { return }
+  private func checkMagnitudes(of node: Node, _ operands: [Tensor?]) throws {
+    guard Self.sums(node, operands) else { return }
     for operand in operands {
       guard let operand, operand.elementType.isFloat else { continue }
       for value in operand.doubles {
         if value.isFinite, value != 0, abs(value) > 1e15 || abs(value) < 1e-15 { throw TypeFault("squares overflow") }
       }
+    }
+  }
+
+  /// Adds up products, or makes squares that are added next: a norm before it is recognized.
+  private static func sums(_ node: Node, _ operands: [Tensor?]) -> Bool {
+    switch node.op {
+    case .unary(let unary) where unary.function == .square: true
+    case .binary(let binary) where binary.function == .mul: node.operands[0] == node.operands[1]
+    case .binary(let binary) where binary.function == .pow: operands[1]?.doubles.allSatisfy { $0 == 2 } == true
+    default: if case .accumulating = node.op.definition.numericClass { true } else { false }
     }
   }
 
@@ -299,7 +317,8 @@ struct GraphGenerator {
     case ..<71: reduction()
     case ..<79: product()
     case ..<83: other()
-    case ..<86: control()
+    case ..<87: control()
+    case ..<89: text()
     default: pattern()
     }
   }

@@ -11,9 +11,15 @@ public struct EvaluationContext {
   /// The values of operands and results that are no tensors.
   public let objects: ObjectStore
 
-  public init(symbols: [String: Int] = [:], objects: ObjectStore = ObjectStore()) {
+  /// Watches the evaluation; nil for none.
+  public let observer: (any EvaluationObserver)?
+
+  public init(
+    symbols: [String: Int] = [:], objects: ObjectStore = ObjectStore(), observer: (any EvaluationObserver)? = nil
+  ) {
     self.symbols = symbols
     self.objects = objects
+    self.observer = observer
   }
 
   public func size(_ dimension: Dim) throws -> Int {

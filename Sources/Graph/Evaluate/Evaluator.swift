@@ -53,9 +53,12 @@ public enum Evaluator {
     context.regions = node.regions
     context.resultTypes = node.results.map { graph.type(of: $0) }
     defer { (context.regions, context.resultTypes) = (regions, types) }
+    let observer = context.observer
+    let operands = observer?.operands(of: node, operands) ?? operands
     do {
       try check(node, operands, context)
-      return try node.op.definition.evaluate(operands, &context)
+      let results = try node.op.definition.evaluate(operands, &context)
+      return observer?.results(of: node, operands, results) ?? results
     } catch let fault as TypeFault {
       let place = node.sources.first.map { " (node \($0.name))" } ?? ""
       throw GraphError.evaluation(op: node.op.mnemonic + place, message: fault.message)

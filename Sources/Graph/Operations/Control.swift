@@ -154,7 +154,7 @@ public struct Loop: OpDefinition {
     var stacks = [[Tensor]](repeating: [], count: types.count - carried)
     var iteration: Int64 = 0
     while condition && iteration < trips {
-      var inner = EvaluationContext(symbols: context.symbols, objects: context.objects)
+      var inner = EvaluationContext(symbols: context.symbols, objects: context.objects, observer: context.observer)
       for (input, value) in zip(region.inputs.dropFirst(2), values) {
         for (size, actual) in zip(region.type(of: input).shape, value.shape) {
           if let name = size.symbolName { inner.symbols[name] = actual }

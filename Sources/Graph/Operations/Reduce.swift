@@ -166,15 +166,19 @@ public struct ArgReduce: OpDefinition {
     if Checked.product(shape) == 0 { return [Tensor(zeros: .i64, shape)] }
     let (outer, size, inner) = Indexing.split(x.shape, at: axis)
     guard size > 0 else { throw TypeFault("axis \(axis) of \(x.shape) is empty") }
-    let values = x.doubles
+    let keys = x.orderKeys
     var result: [Int64] = []
     for o in 0..<outer {
       for i in 0..<inner {
         var best = 0
         for k in 1..<max(size, 1) {
-          let (new, old) = (values[(o * size + k) * inner + i], values[(o * size + best) * inner + i])
-          if old.isNaN { continue }
-          if new.isNaN || (isMax ? new > old : new < old) || (selectsLast && new == old) { best = k }
+          // The first NaN is the extremum.
+          guard let old = keys[(o * size + best) * inner + i] else { break }
+          guard let new = keys[(o * size + k) * inner + i] else {
+            best = k
+            break
+          }
+          if (isMax ? new > old : new < old) || (selectsLast && new == old) { best = k }
         }
         result.append(Int64(best))
       }
@@ -233,17 +237,18 @@ public struct TopK: OpDefinition {
     var shape = x.shape
     shape[axis] = k
     if Checked.product(shape) == 0 { return [Tensor(zeros: x.elementType, shape), Tensor(zeros: .i64, shape)] }
-    let values = x.doubles
+    let keys = x.orderKeys
     var indices = [Int64](repeating: 0, count: outer * k * inner)
     var sources = [Int](repeating: 0, count: outer * k * inner)
     for o in 0..<outer {
       for i in 0..<inner {
-        func value(_ index: Int) -> Double { values[(o * size + index) * inner + i] }
+        func key(_ index: Int) -> Int64? { keys[(o * size + index) * inner + i] }
         let sorted = (0..<size).sorted { a, b in
-          let (x, y) = (value(a), value(b))
-          if x == y || (x.isNaN && y.isNaN) { return a < b }
-          if x.isNaN || y.isNaN { return x.isNaN == isLargest }
-          return isLargest ? x > y : x < y
+          let (first, second) = (key(a), key(b))
+          if first == second { return a < b }
+          // NaN is above all numbers.
+          guard let first, let second else { return (first == nil) == isLargest }
+          return isLargest ? first > second : first < second
         }
         for (rank, index) in sorted.prefix(k).enumerated() {
           indices[(o * k + rank) * inner + i] = Int64(index)
