@@ -67,7 +67,7 @@ let package = Package(
       name: "Swage",
       dependencies: ["SwageCompiler", "SwageInspect", "SwageRuntime", "SwageReferenceDevice", "SwageDiffusion"],
       path: "Sources/Swage"),
-    .target(name: "SwageFuzz", dependencies: ["Swage"], path: "Sources/Fuzz"),
+    .target(name: "SwageFuzz", dependencies: ["Swage", "SwagePartition"], path: "Sources/Fuzz"),
     .executableTarget(
       name: "swage-cli",
       dependencies: [

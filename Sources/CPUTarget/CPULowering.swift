@@ -8,11 +8,11 @@ final class CPULowering: Lowering {
   private var library = KernelLibrary()
   private var module: Int?
   private let threads: Int
-  private let optimization: Int
+  private let compilation: KernelCompilation
 
-  init(threads: Int, optimization: Int) {
+  init(threads: Int, compilation: KernelCompilation) {
     self.threads = threads
-    self.optimization = optimization
+    self.compilation = compilation
   }
 
   func lower(_ node: Node, in graph: Graph, into builder: EntryPointBuilder) throws {
@@ -83,7 +83,7 @@ final class CPULowering: Lowering {
 
   func finish(_ plan: PlanBuilder) throws {
     guard let module else { return }
-    let object = try NativeCompiler.compile(library, NativeCompiler.Options(optimization: optimization))
+    let object = try NativeCompiler.compile(library, NativeCompiler.Options(compilation: compilation))
     let image = Storage(zeroed: object.image.count)
     object.image.withUnsafeBytes { image.base.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
     plan.host = HostRequirement(architecture: object.architecture, features: object.features)

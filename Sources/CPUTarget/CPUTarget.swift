@@ -20,7 +20,7 @@ public struct CPUTarget: Target {
   }
 
   public func makeLowering(_ options: LoweringOptions) -> any Lowering {
-    CPULowering(threads: threads, optimization: options.optimization)
+    CPULowering(threads: threads, compilation: options.compilation)
   }
 
   /// Whether an epilogue step costs nothing of its own on `node`: as bias or post-op of the library, or inside the

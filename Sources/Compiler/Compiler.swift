@@ -60,13 +60,15 @@ public struct Compiler: Sendable {
   }
 
   /// Compiles graphs into one plan, an entry point each, which has the graph's name. Of each request, what concerns
-  /// passes and placement counts; `targets` are all that the requests name, `optimization` is that of `LoweringOptions`.
+  /// passes and placement counts; `targets` are all that the requests name, `compilation` is that of
+  /// `LoweringOptions`.
   public static func compile(
-    _ items: [(graph: Graph, request: CompileRequest)], targets: [String], threads: Int, optimization: Int = 3,
+    _ items: [(graph: Graph, request: CompileRequest)], targets: [String], threads: Int,
+    compilation: KernelCompilation = .kept,
     provenance: Provenance = Provenance(toolVersion: SwageVersion.current), progress: Progress = { _ in }
   ) throws -> CompileResult {
     let targets = try TargetRegistry.targets(named: targets, threads: threads)
-    let lowerer = PlanLowerer(targets: targets, options: LoweringOptions(threads: threads, optimization: optimization))
+    let lowerer = PlanLowerer(targets: targets, options: LoweringOptions(threads: threads, compilation: compilation))
     var entries: [EntryPoint] = []
     var compiled: [CompiledGraph] = []
     for item in items {

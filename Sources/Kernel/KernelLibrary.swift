@@ -1,31 +1,38 @@
-/// The kernels of one module: functions with the same body share one symbol.
-public struct KernelLibrary: Sendable {
-  /// Functions in the order in which they were added, with their symbols.
-  public private(set) var functions: [(symbol: String, function: KernelFunction)] = []
-  private var symbols: [Key: String] = [:]
-  private var counts: [String: Int] = [:]
+import SwageTensor
 
-  /// What the generated code depends on; sizes, range and grain are the caller's.
-  private struct Key: Hashable {
-    var parameters: [KernelFunction.Parameter]
-    var sizeCount: Int
-    var body: [Statement]
+/// The functions of a native module in C. Those whose code is equal are one, and a function has the same symbol and the
+/// same text in every library, so that it needs to be compiled once.
+public struct KernelLibrary: Sendable {
+  /// A function in C without the prelude, and the symbol that it exports.
+  public struct Unit: Sendable {
+    public let symbol: String
+    public let text: String
   }
+
+  /// In the order in which functions were added.
+  public private(set) var units: [Unit] = []
+  private var symbols: Set<String> = []
 
   public init() {}
 
-  public var isEmpty: Bool { functions.isEmpty }
+  public var isEmpty: Bool { units.isEmpty }
 
-  /// The symbol of a function, a C identifier that no other function of the library has.
+  /// All of it as one translation unit.
+  public var source: String { source(units[...]) }
+
+  /// Some of it as one translation unit.
+  public func source(_ units: ArraySlice<Unit>) -> String {
+    Dialect.c.prelude + units.map { "\n" + $0.text }.joined()
+  }
+
+  /// The symbol of a function: its name, and a digest of its code. Sizes, range and grain are the caller's.
   public mutating func add(_ function: KernelFunction) -> String {
-    let key = Key(parameters: function.parameters, sizeCount: function.sizes.count, body: function.body)
-    if let known = symbols[key] { return known }
-    let base = Self.identifier(function.name)
-    let count = counts[base, default: 0]
-    counts[base] = count + 1
-    let symbol = "\(base)_k\(count)"
-    symbols[key] = symbol
-    functions.append((symbol, function))
+    let printer = KernelPrinter(dialect: .c)
+    let name = Self.identifier(function.name)
+    let symbol = "\(name)_\(SHA256.hexDigest(of: printer.print(function, symbol: name)).prefix(12))"
+    if symbols.insert(symbol).inserted {
+      units.append(Unit(symbol: symbol, text: printer.print(function, symbol: symbol)))
+    }
     return symbol
   }
 
@@ -36,20 +43,5 @@ public struct KernelLibrary: Sendable {
       return isPlain ? Character(scalar) : "_"
     }
     return "swage_" + String(kept.prefix(48))
-  }
-
-  /// Sources in one dialect, the functions dealt in order to `count` translation units of about the same length.
-  public func sources(_ dialect: Dialect, count: Int = 1) -> [String] {
-    let printer = KernelPrinter(dialect: dialect)
-    let texts = functions.map { printer.print($0.function, symbol: $0.symbol) }
-    let total = texts.reduce(0) { $0 + $1.utf8.count }
-    var units = [String](repeating: dialect.prelude, count: max(count, 1))
-    var written = 0
-    for text in texts {
-      let index = min(written * units.count / max(total, 1), units.count - 1)
-      units[index] += "\n" + text
-      written += text.utf8.count
-    }
-    return units
   }
 }

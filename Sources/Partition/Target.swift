@@ -65,14 +65,21 @@ public struct LoweringOptions: Sendable {
   public var threads: Int
   /// Guesses of sizes that stay symbols, for choices that depend on them.
   public var sizeHints: [String: Int]
-  /// How hard the native compiler tries, from 0 to 3. Less than 3 is for kernels that run a few times.
-  public var optimization: Int
+  public var compilation: KernelCompilation
 
-  public init(threads: Int, sizeHints: [String: Int] = [:], optimization: Int = 3) {
+  public init(threads: Int, sizeHints: [String: Int] = [:], compilation: KernelCompilation = .kept) {
     self.threads = threads
     self.sizeHints = sizeHints
-    self.optimization = optimization
+    self.compilation = compilation
   }
+}
+
+/// How generated kernels become native code.
+public enum KernelCompilation: Hashable, Sendable {
+  /// One by one, at the compiler's best; each is kept, and not compiled again.
+  case kept
+  /// All together, as hard as said (0 to 3), and kept nowhere: for many kernels that run a few times.
+  case once(optimization: Int)
 }
 
 /// Turns the nodes that a target took into instructions.

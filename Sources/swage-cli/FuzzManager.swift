@@ -47,14 +47,10 @@ final class FuzzManager: @unchecked Sendable {
       chunks.append(Chunk(first: begin, count: min(size, last + 1 - begin)))
     }
     chunks.reverse()
-    // Objects of random graphs must not push others out of the user's cache.
-    let cache = try TemporaryFolder()
-    defer { withExtendedLifetime(cache) {} }
-    let folder = cache.path
     let queue = DispatchQueue(label: "fuzz", attributes: .concurrent)
     let group = DispatchGroup()
     for _ in 0..<min(jobs, chunks.count) {
-      queue.async(group: group) { while let chunk = self.next() { self.run(chunk, cache: folder) } }
+      queue.async(group: group) { while let chunk = self.next() { self.run(chunk) } }
     }
     group.wait()
     Terminal.clearProgress()
@@ -74,7 +70,7 @@ final class FuzzManager: @unchecked Sendable {
 
   private func next() -> Chunk? { lock.withLock { failed.count >= limit ? nil : chunks.popLast() } }
 
-  private func run(_ chunk: Chunk, cache: String) {
+  private func run(_ chunk: Chunk) {
     var arguments = [
       "fuzz", "--worker", "--seed", "\(seed)", "--start", "\(chunk.first)", "--count", "\(chunk.count)", "--failures",
       failures, "--batch", "\(chunk.batch)",
@@ -83,7 +79,7 @@ final class FuzzManager: @unchecked Sendable {
     if !shrinks { arguments.append("--no-shrink") }
     var finished = 0
     var place = ""
-    let status = FuzzProcess.run(arguments, cache: cache, patience: Self.patience) { line in
+    let status = FuzzProcess.run(arguments, patience: Self.patience) { line in
       let words = line.split(separator: " ", maxSplits: 2).map(String.init)
       guard words.count == 3 || line.hasPrefix("done ") else { return }
       switch words[0] {
@@ -155,7 +151,7 @@ final class FuzzManager: @unchecked Sendable {
           return false
         }
         let status = FuzzProcess.run(
-          ["fuzz", "--check", path, "--oracle", oracle], cache: folder.path, patience: 30_000
+          ["fuzz", "--check", path, "--oracle", oracle], patience: 30_000
         ) { _ in }
         return status != .ended
       }
@@ -184,12 +180,11 @@ enum FuzzProcess {
   }
 
   /// Runs it and hands on each line; kills it after `patience` milliseconds without one.
-  static func run(_ arguments: [String], cache: String, patience: Int32, line handle: (String) -> Void) -> Status {
+  static func run(_ arguments: [String], patience: Int32, line handle: (String) -> Void) -> Status {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
     process.arguments = arguments
     var environment = ProcessInfo.processInfo.environment
-    environment["XDG_CACHE_HOME"] = cache
     environment["SWIFT_BACKTRACE"] = "enable=no"
     // Workers share the cores: threads that wait must not spin.
     environment["OMP_WAIT_POLICY"] = "passive"

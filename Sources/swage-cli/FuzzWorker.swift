@@ -23,7 +23,7 @@ struct FuzzWorker {
       }
       // Most of the time goes into the C compiler: vector code, as users get it, for every fourth batch.
       let isVectorised = batch.count == 1 || first / size % 4 == 0
-      let report = BatchChecker.check(cases, optimization: isVectorised ? 3 : 1) { index, oracle in
+      let report = BatchChecker.check(cases, compilation: .once(optimization: isVectorised ? 3 : 1)) { index, oracle in
         try? tell("at \(index.map { "\(batch[$0])" } ?? "-") \(oracle)")
       }
       for (index, found) in report.failures.sorted(by: { $0.key < $1.key }) {

@@ -264,6 +264,6 @@ import Testing
       names.insert(library.add(kernels[0].function))
     }
     #expect(names.count == 1)
-    #expect(library.functions.count == 1)
+    #expect(library.units.count == 1)
   }
 }

@@ -45,7 +45,7 @@ final class KernelBatch {
   var caseCount: Int { cases.count }
 
   /// Compiles everything and compares every case; units run in pieces, the last first.
-  func check(_ options: NativeCompiler.Options = .init()) throws {
+  func check(_ options: NativeCompiler.Options = .init(compilation: .once(optimization: 3))) throws {
     let object = try NativeCompiler.compile(library, options)
     let module = try LoadedModule(object.image)
     for item in cases { try check(item, module) }

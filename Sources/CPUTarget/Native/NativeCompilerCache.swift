@@ -1,15 +1,15 @@
 import Foundation
 import SwageTensor
 
-/// Shared objects that were compiled before, keyed by everything that decides their bytes: source, flags, compiler.
+/// Objects of functions that were compiled before, keyed by everything that decides their bytes: source, flags, compiler.
 ///
 /// Processes may share the folder: files appear complete or not at all. What cannot be read or written is as if it
 /// were not there.
 struct NativeCompilerCache {
   private let folder: String
-  private static let header = "swage kernels 1\n"
-  /// Some 40 KB each: the ONNX conformance suite needs a few thousand.
-  private static let maximumFiles = 10_000
+  private static let header = "swage kernels 2\n"
+  /// Some 5 KB each: the ONNX conformance suite needs a few thousand.
+  private static let maximumFiles = 40_000
 
   /// `$XDG_CACHE_HOME/swage/kernels`, or `~/.cache/swage/kernels`; nil where neither is known.
   init?(folder: String? = nil) {
@@ -27,7 +27,7 @@ struct NativeCompilerCache {
     }
   }
 
-  private func path(_ key: String) -> String { "\(folder)/\(key).so" }
+  private func path(_ key: String) -> String { "\(folder)/\(key).o" }
 
   /// The object, if it is there whole: header, checksum, bytes.
   func object(_ key: String) -> [UInt8]? {
@@ -45,16 +45,17 @@ struct NativeCompilerCache {
     try? manager.createDirectory(
       atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
     let content = Array(Self.header.utf8) + Array(Self.digest(image).utf8) + [10] + image
-    do { try AtomicFile.write(content, to: path(key)) } catch { return }
-    removeOldest()
+    // A checksum tells what a crash left.
+    try? AtomicFile.write(content, to: path(key), isDurable: false)
   }
 
   private static func digest(_ image: [UInt8]) -> String { image.withUnsafeBytes { SHA256.hexDigest(of: $0) } }
 
-  private func removeOldest() {
+  /// Makes room, where there are too many.
+  func removeOldest() {
     let manager = FileManager.default
     guard let names = try? manager.contentsOfDirectory(atPath: folder), names.count > Self.maximumFiles else { return }
-    let dated = names.filter { $0.hasSuffix(".so") }.map { name in
+    let dated = names.filter { $0.hasSuffix(".o") || $0.hasSuffix(".so") }.map { name in
       let attributes = try? manager.attributesOfItem(atPath: "\(folder)/\(name)")
       return (name, (attributes?[.modificationDate] as? Date) ?? .distantPast)
     }

@@ -61,6 +61,15 @@ struct NativeCompilerProcess {
     self.process = process
   }
 
+  /// Runs a compiler to its end, which must be a good one.
+  static func run(
+    _ program: String, _ arguments: [String], input: String = "", temporaryFolder: String? = nil
+  ) throws(NativeCompilerError) {
+    let process = try NativeCompilerProcess(program, arguments, input: input, temporaryFolder: temporaryFolder)
+    let (status, output) = process.wait()
+    guard status == 0 else { throw .failed(program: program, status: status, output: output) }
+  }
+
   /// Waits for the end; returns the exit status (128 and more: a signal) and what was printed.
   consuming func wait() -> (status: Int32, output: String) {
     var state: Int32 = 0

@@ -8,6 +8,7 @@ struct NativeToolchain: Sendable {
   var identity: String
   var flags: [String]
   var linkFlags: [String]
+  var isClang: Bool
   var architecture: String
   var features: [String]
 
@@ -68,6 +69,7 @@ struct NativeToolchain: Sendable {
       if isClang, FileManager.default.isExecutableFile(atPath: linker) { link.insert("-fuse-ld=lld", at: 0) }
       return NativeToolchain(
         path: path, identity: output, flags: flags(native, isClang: isClang, macros: macros), linkFlags: link,
+        isClang: isClang,
         architecture: isARM ? "aarch64" : macros.contains("__x86_64__") ? "x86_64" : "unknown",
         features: (isARM ? armFeatures : x86Features).filter { macros.contains($0.key[...]) }.map(\.value).sorted())
     }

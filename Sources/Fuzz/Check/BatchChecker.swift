@@ -1,6 +1,7 @@
 import Foundation
 import SwageCompiler
 import SwageGraph
+import SwagePartition
 import SwagePlan
 import SwageReferenceDevice
 import SwageRuntime
@@ -21,25 +22,26 @@ public struct BatchChecker {
 
   private let cases: [FuzzCase]
   private let only: Oracle?
-  private let optimization: Int
+  private let compilation: KernelCompilation
   private let note: Note
   private var checkers: [CaseChecker]
   /// In the plan: the case itself, and its twin under another placement.
   private enum Kind: String, CaseIterable { case optimized, placed }
 
-  private init(_ cases: [FuzzCase], _ only: Oracle?, _ optimization: Int, _ note: @escaping Note) {
+  private init(_ cases: [FuzzCase], _ only: Oracle?, _ compilation: KernelCompilation, _ note: @escaping Note) {
     self.cases = cases
     self.only = only
-    self.optimization = optimization
+    self.compilation = compilation
     self.note = note
     checkers = cases.map { CaseChecker($0) }
   }
 
-  /// `only` asks one oracle, and what it needs; `optimization` is that of `LoweringOptions`.
+  /// `only` asks one oracle, and what it needs; `compilation` is that of `LoweringOptions`.
   public static func check(
-    _ cases: [FuzzCase], only: Oracle? = nil, optimization: Int = 3, note: @escaping Note = { _, _ in }
+    _ cases: [FuzzCase], only: Oracle? = nil, compilation: KernelCompilation = .once(optimization: 3),
+    note: @escaping Note = { _, _ in }
   ) -> Report {
-    var batch = BatchChecker(cases, only, optimization, note)
+    var batch = BatchChecker(cases, only, compilation, note)
     return batch.check()
   }
 
@@ -104,7 +106,7 @@ public struct BatchChecker {
     do {
       let items = indices.flatMap { index in kinds(index).map { item(index, $0) } }
       plan = try Compiler.compile(
-        items, targets: ["cpu", "reference"], threads: 2, optimization: optimization
+        items, targets: ["cpu", "reference"], threads: 2, compilation: compilation
       ).plan
     } catch {
       guard indices.count > 1 else {
@@ -120,10 +122,16 @@ public struct BatchChecker {
     for index in indices { run(index, plan, reopened) }
   }
 
+  private func compile(alone index: Int) throws -> Plan {
+    try Compiler.compile(
+      [item(index, .optimized)], targets: ["cpu", "reference"], threads: 2, compilation: compilation
+    ).plan
+  }
+
   /// Which of the two ways of compiling fails.
   private func blame(_ index: Int) -> Oracle {
     do {
-      _ = try Compiler.compile([item(index, .optimized)], targets: ["cpu", "reference"], threads: 2)
+      _ = try compile(alone: index)
       return .placement
     } catch { return .plan }
   }
@@ -140,10 +148,7 @@ public struct BatchChecker {
         return nil
       }
       for index in indices where checkers[index].failures.isEmpty {
-        if let alone = try? Compiler.compile([item(index, .optimized)], targets: ["cpu", "reference"], threads: 2).plan
-        {
-          _ = reopen(alone, [index])
-        }
+        if let alone = try? compile(alone: index) { _ = reopen(alone, [index]) }
       }
       return nil
     }

@@ -84,14 +84,16 @@ public final class AtomicFile {
     }
   }
 
-  /// Brings the bytes to disk and the file under its name.
-  public func commit() throws(FileError) {
+  /// Brings the file under its name, and first the bytes to disk: without `isDurable` the system may do that later, and a
+  /// crash of the machine may leave the name with other bytes.
+  public func commit(isDurable: Bool = true) throws(FileError) {
     guard let descriptor else { throw .write(path: path, errno: EBADF) }
     // Some file systems do not support fsync; they say EINVAL.
-    if fsync(descriptor.number) != 0, errno != EINVAL { throw .write(path: path, errno: errno) }
+    if isDurable, fsync(descriptor.number) != 0, errno != EINVAL { throw .write(path: path, errno: errno) }
     guard rename(temporary, path) == 0 else { throw .write(path: path, errno: errno) }
     self.descriptor = nil
     swage_unfinished_forget(slot)
+    guard isDurable else { return }
     let folder = Self.split(path).folder
     let number = open(folder.isEmpty ? "." : folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     if number >= 0 {
@@ -101,10 +103,10 @@ public final class AtomicFile {
   }
 
   /// Writes a whole file.
-  public static func write(_ bytes: [UInt8], to path: String) throws(FileError) {
+  public static func write(_ bytes: [UInt8], to path: String, isDurable: Bool = true) throws(FileError) {
     let file = try AtomicFile(path: path)
     try file.write(bytes)
-    try file.commit()
+    try file.commit(isDurable: isDurable)
   }
 
   /// Unlinks every file that is not committed. Safe to call from a signal handler that then ends the process.

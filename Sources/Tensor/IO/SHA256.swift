@@ -21,6 +21,11 @@ public struct SHA256: ~Copyable {
     return hash.hexDigest()
   }
 
+  public static func hexDigest(of text: String) -> String {
+    var text = text
+    return text.withUTF8 { hexDigest(of: UnsafeRawBufferPointer($0)) }
+  }
+
   public static func hexDigest(ofFile path: String) throws(FileError) -> String {
     let file = try MappedFile(path: path)
     return file.withBytes { hexDigest(of: $0) }
