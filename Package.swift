@@ -64,8 +64,12 @@ let package = Package(
     .target(
       name: "SwageReferenceDevice", dependencies: ["SwageRuntime", "SwageGraph"], path: "Sources/ReferenceDevice"),
     .target(
+      name: "SwageTune", dependencies: ["SwageCompiler", "SwageReferenceDevice", "CRuntime"], path: "Sources/Tune"),
+    .target(
       name: "Swage",
-      dependencies: ["SwageCompiler", "SwageInspect", "SwageRuntime", "SwageReferenceDevice", "SwageDiffusion"],
+      dependencies: [
+        "SwageCompiler", "SwageInspect", "SwageRuntime", "SwageReferenceDevice", "SwageDiffusion", "SwageTune",
+      ],
       path: "Sources/Swage"),
     .target(name: "SwageFuzz", dependencies: ["Swage", "SwagePartition"], path: "Sources/Fuzz"),
     .executableTarget(
@@ -96,6 +100,7 @@ let package = Package(
     .testTarget(name: "PassesTests", dependencies: ["SwagePasses"], path: "Tests/PassesTests", exclude: ["Golden"]),
     .testTarget(
       name: "FuzzTests", dependencies: ["SwageFuzz"], path: "Tests/FuzzTests", exclude: ["Regressions"]),
+    .testTarget(name: "TuneTests", dependencies: ["Swage", "SwageCPUTarget"], path: "Tests/TuneTests"),
     .testTarget(
       name: "CompilerTests", dependencies: ["Swage"], path: "Tests/CompilerTests", exclude: ["Checkpoints"]),
   ]

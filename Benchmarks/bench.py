@@ -3,7 +3,7 @@
     .venv-bench/bin/python Benchmarks/bench.py --swage .build/release/swage [--suite SUITE]… [--only TEXT] [--rounds N] [--quick]
 
 Suites: small (models of the differential test), micro (single operators), models (docs/models.md), diffusion (parts of Stable
-Diffusion 1.4), limits (its UNet against the machine's limits). A suite that was run whole takes its place in Benchmarks/results.json
+Diffusion 1.4), limits (its UNet against the machine's limits), tuning (the cost model against `--tune`). A suite that was run whole takes its place in Benchmarks/results.json
 and Benchmarks/RESULTS.md; with --only or --quick nothing is written unless --output names a folder. bf16 is measured too where
 the CPU multiplies it. Exit status 1 when swage failed in a case, or none was run.
 """
@@ -21,6 +21,7 @@ import limits  # noqa: E402
 import machine  # noqa: E402
 import report  # noqa: E402
 import suites  # noqa: E402
+import tuning  # noqa: E402
 from measure import Failure, compile_plan, measure, shown  # noqa: E402
 
 PACKAGES = ["onnxruntime", "openvino", "torch"]
@@ -54,7 +55,7 @@ def run(name: str, binary: str, arguments) -> list[dict]:
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--swage", required=True, help="the binary")
-    parser.add_argument("--suite", action="append", choices=[*suites.SUITES, "limits"], help="all unless given")
+    parser.add_argument("--suite", action="append", choices=[*suites.SUITES, "limits", "tuning"], help="all unless given")
     parser.add_argument("--only", default="", help="only cases whose name holds this")
     parser.add_argument("--rounds", type=int, help="rounds of a case (default 5; diffusion 3)")
     parser.add_argument("--threads", type=int, default=2, help="of every side (default 2)")
@@ -67,7 +68,7 @@ def options() -> argparse.Namespace:
     arguments = parser.parse_args()
     if (arguments.rounds is not None and arguments.rounds < 1) or arguments.threads < 1:
         parser.error("--rounds and --threads are positive")
-    arguments.suite = arguments.suite or [*suites.SUITES, "limits"]
+    arguments.suite = arguments.suite or [*suites.SUITES, "limits", "tuning"]
     arguments.peers = arguments.peers or report.PEERS
     arguments.precisions = arguments.precisions or (["f32", "bf16"] if machine.has_bf16() else ["f32"])
     if arguments.output is None and not arguments.only and not arguments.quick:
@@ -86,6 +87,8 @@ def main() -> int:
         print(f"{report.TITLES[name]}: {facts['cpu']}, {facts['cores']} cores, load average {facts['load_before']:.1f}", flush=True)
         if name == "limits":
             suite = limits.measure(binary, arguments)
+        elif name == "tuning":
+            suite = tuning.measure(binary, arguments)
         else:
             suite = {"rows": run(name, binary, arguments)}
             for precision in arguments.precisions:

@@ -103,6 +103,7 @@ TITLES = {
     "models": "Public models (docs/models.md)",
     "diffusion": "Diffusion",
     "limits": "The UNet of Stable Diffusion 1.4 against the machine's limits",
+    "tuning": "The cost model against measurement",
 }
 
 
@@ -118,6 +119,8 @@ every side with threads: {facts["threads"]}; load average {facts["load_before"]:
 """
     if name == "limits":
         return text + table(["what", "precision", "measured"], [[row["what"], row["precision"], row["value"]] for row in suite["rows"]])
+    if name == "tuning":
+        return text + tuning_text(suite["rows"])
     for precision in dict.fromkeys(row["precision"] for row in suite["rows"]):
         rows = [row for row in suite["rows"] if row["precision"] == precision]
         text += f"### {TITLES[name]}, {precision}\n\n" + "".join(f"- {line}\n" for line in summary(rows)) + "\n"
@@ -125,6 +128,26 @@ every side with threads: {facts["threads"]}; load average {facts["load_before"]:
             text += f"![ratios, {name}, {precision}](plots/{name}-{precision}.png)\n\n"
         text += table(HEADER, [cells(row) for row in rows]) + "\n"
     return text
+
+
+def tuning_text(rows: list[dict]) -> str:
+    good = [row for row in rows if "ratio" in row]
+    mean = math.exp(sum(math.log(row["ratio"]["median"]) for row in good) / len(good)) if good else 1
+    text = f"""Time of a plan compiled with `--tune` over that of one compiled without, all sizes fixed: geometric mean {mean:.2f} over
+{len(good)} cases. Kinds are products and convolutions of different sizes; "another way" are those for which the cost model would
+have taken another kernel.
+
+"""
+    cells = [
+        [row["name"], row["precision"], f"failed: {row['failure']}", "", ""]
+        if "failure" in row
+        else [
+            row["name"], row["precision"], spread(row["ratio"]), f"{row['changed']} of {row['kinds']}",
+            f"{row['compile_seconds']:.1f} / {row['tune_seconds']:.1f} s",
+        ]
+        for row in rows
+    ]  # fmt: skip
+    return text + table(["case", "precision", "tuned / not", "another way", "compile without / with"], cells)
 
 
 INTRODUCTION = """# swage and its peers on the CPU

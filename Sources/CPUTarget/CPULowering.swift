@@ -8,19 +8,29 @@ final class CPULowering: Lowering {
   private var library = KernelLibrary()
   private var module: Int?
   private let threads: Int
-  private let compilation: KernelCompilation
+  private let options: LoweringOptions
 
-  init(threads: Int, compilation: KernelCompilation) {
+  init(threads: Int, _ options: LoweringOptions) {
     self.threads = threads
-    self.compilation = compilation
+    self.options = options
   }
 
   func lower(_ node: Node, in graph: Graph, into builder: EntryPointBuilder) throws {
+    if let choice = try chosen(node, in: graph),
+      let recipe = ProductWays(node, in: graph, threads: threads)?.recipe(choice)
+    {
+      return emit(recipe, node, in: graph, into: builder)
+    }
     switch NodeRecipe.make(node, in: graph, threads: threads) {
     case .refused(let reason):
       throw CPUTargetError.notLowered(op: node.op.mnemonic, reason: reason, sources: node.sources)
     case .recipe(let recipe): emit(recipe, node, in: graph, into: builder)
     }
+  }
+
+  private func chosen(_ node: Node, in graph: Graph) throws -> KernelChoice? {
+    guard !options.choices.isEmpty, ProductWays(node, in: graph, threads: threads) != nil else { return nil }
+    return options.choices[try NodeSignature(node, in: graph).text]
   }
 
   private func emit(_ recipe: Recipe, _ node: Node, in graph: Graph, into builder: EntryPointBuilder) {
@@ -83,7 +93,7 @@ final class CPULowering: Lowering {
 
   func finish(_ plan: PlanBuilder) throws {
     guard let module else { return }
-    let object = try NativeCompiler.compile(library, NativeCompiler.Options(compilation: compilation))
+    let object = try NativeCompiler.compile(library, NativeCompiler.Options(compilation: options.compilation))
     let image = Storage(zeroed: object.image.count)
     object.image.withUnsafeBytes { image.base.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
     plan.host = HostRequirement(architecture: object.architecture, features: object.features)

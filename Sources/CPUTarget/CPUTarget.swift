@@ -19,9 +19,11 @@ public struct CPUTarget: Target {
     }
   }
 
-  public func makeLowering(_ options: LoweringOptions) -> any Lowering {
-    CPULowering(threads: threads, compilation: options.compilation)
+  public func choices(for node: Node, in graph: Graph) -> [KernelChoice] {
+    ProductWays(node, in: graph, threads: threads)?.choices ?? []
   }
+
+  public func makeLowering(_ options: LoweringOptions) -> any Lowering { CPULowering(threads: threads, options) }
 
   /// Whether an epilogue step costs nothing of its own on `node`: as bias or post-op of the library, or inside the
   /// generated kernel. Steps that do not are computed by one more kernel.

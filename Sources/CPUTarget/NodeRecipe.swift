@@ -39,8 +39,8 @@ enum NodeRecipe {
     case .softmax(let op): return own(SoftmaxKernels.make(op, node, in: graph), node, in: graph)
     case .layerNorm(let op): return own(NormKernels.make(op, node, in: graph), node, in: graph)
     case .groupNorm(let op): return own(NormKernels.make(op, node, in: graph), node, in: graph)
-    case .matmul(let op): return matmul(op, node, in: graph, threads: threads)
-    case .convolution(let op): return convolution(op, node, in: graph, threads: threads)
+    case .matmul, .convolution:
+      return own(ProductWays(node, in: graph, threads: threads)?.preferred, node, in: graph)
     case .pool(let op): return own(PoolKernels.make(op, node, in: graph), node, in: graph)
     case .resize(let op): return own(ResizeKernels.make(op, node, in: graph), node, in: graph)
     case .recurrent(let op):
@@ -166,35 +166,6 @@ enum NodeRecipe {
       }
     default: node.op.movesData
     }
-  }
-
-  private static func matmul(_ op: MatMul, _ node: Node, in graph: Graph, threads: Int) -> Answer {
-    guard let a = node.type(0, in: graph), let b = node.type(1, in: graph) else {
-      return .refused("operands are missing")
-    }
-    let result = graph.type(of: node.results[0])
-    if isSmall(op, a, b, result) { return own(MatMulKernels.make(op, node, in: graph), node, in: graph) }
-    if let recipe = PanelMatMulKernels.make(op, node, in: graph, threads: threads) { return .recipe(recipe) }
-    if LibraryRecipe.takes(a.elementType) { return own(LibraryRecipe.make(op, node, in: graph), node, in: graph) }
-    return own(MatMulKernels.make(op, node, in: graph), node, in: graph)
-  }
-
-  /// Whether a generated kernel is faster than a call of the library, which takes about half a microsecond.
-  private static func isSmall(_ op: MatMul, _ a: TensorType, _ b: TensorType, _ result: TensorType) -> Bool {
-    guard a.elementType == .f32, let sizes = result.staticShape, let weights = b.staticShape else { return false }
-    return sizes.dropLast().reduce(1, &*) == 1 && weights.reduce(1, &*) <= 4096
-  }
-
-  private static func convolution(_ op: Convolution, _ node: Node, in graph: Graph, threads: Int) -> Answer {
-    guard let x = node.type(0, in: graph) else { return .refused("operands are missing") }
-    if let recipe = WinogradKernels.make(op, node, in: graph, threads: threads) { return .recipe(recipe) }
-    if let recipe = PanelMatMulKernels.make(op, node, in: graph, threads: threads) { return .recipe(recipe) }
-    if let recipe = PanelConvolutionKernels.make(op, node, in: graph, threads: threads) { return .recipe(recipe) }
-    if let recipe = ScatteredConvolution.make(op, node, in: graph) { return .recipe(recipe) }
-    if LibraryRecipe.takes(x.elementType), let recipe = LibraryRecipe.make(op, node, in: graph) {
-      return .recipe(recipe)
-    }
-    return own(ConvolutionKernels.make(op, node, in: graph), node, in: graph)
   }
 }
 

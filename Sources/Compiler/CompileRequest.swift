@@ -1,4 +1,5 @@
 import SwageGraph
+import SwagePartition
 import SwagePasses
 import SwageTensor
 
@@ -27,6 +28,8 @@ public struct CompileRequest: Sendable {
   public var stopAfter: String?
   /// Keeps the graph after every pass in the result.
   public var keepsGraphs: Bool
+  /// Measures what the cost model otherwise decides; nil for none.
+  public var tuner: (any KernelTuner)?
   /// Assigns nodes to targets at random instead of by cost: for tests.
   public var randomPlacementSeed: UInt64?
 
@@ -37,7 +40,8 @@ public struct CompileRequest: Sendable {
     threads: Int = 1,
     checkpoint: CheckpointOptions = CheckpointOptions(),
     maxRewrites: Int? = nil,
-    stopAfter: String? = nil, keepsGraphs: Bool = false, randomPlacementSeed: UInt64? = nil
+    stopAfter: String? = nil, keepsGraphs: Bool = false, tuner: (any KernelTuner)? = nil,
+    randomPlacementSeed: UInt64? = nil
   ) {
     self.models = models
     self.weights = weights
@@ -51,6 +55,7 @@ public struct CompileRequest: Sendable {
     self.maxRewrites = maxRewrites
     self.stopAfter = stopAfter
     self.keepsGraphs = keepsGraphs
+    self.tuner = tuner
     self.randomPlacementSeed = randomPlacementSeed
   }
 }
@@ -65,6 +70,7 @@ extension CompileRequest {
     flags += checkpoint.flags
     if let syntheticSeed { flags.append("--synthetic-weights \(syntheticSeed)") }
     if let stopAfter { flags.append("--stop-after \(stopAfter)") }
+    if tuner != nil { flags.append("--tune") }
     if let maxRewrites { flags.append("--max-rewrites \(maxRewrites)") }
     if let randomPlacementSeed { flags.append("--random-placement \(randomPlacementSeed)") }
     return flags

@@ -53,23 +53,21 @@ public struct Compiler: Sendable {
       syntheticWeightsSeed: imported.hasSyntheticWeights ? request.syntheticSeed : nil)
     var result = try Self.compile(
       imported.graphs.map { (graph: $0, request: request) }, targets: request.targets, threads: request.threads,
-      provenance: provenance, progress: progress)
+      tuner: request.tuner, provenance: provenance, progress: progress)
     result.plan.attachments = imported.attachments
     result.notes = imported.notes
     return result
   }
 
   /// Compiles graphs into one plan, an entry point each, which has the graph's name. Of each request, what concerns
-  /// passes and placement counts; `targets` are all that the requests name, `compilation` is that of
-  /// `LoweringOptions`.
+  /// passes and placement counts; `targets` are all that the requests name, `compilation` and `choices` are those of
+  /// `LoweringOptions`. What `tuner` finds goes before `choices`.
   public static func compile(
     _ items: [(graph: Graph, request: CompileRequest)], targets: [String], threads: Int,
-    compilation: KernelCompilation = .kept,
+    compilation: KernelCompilation = .kept, choices: [String: KernelChoice] = [:], tuner: (any KernelTuner)? = nil,
     provenance: Provenance = Provenance(toolVersion: SwageVersion.current), progress: Progress = { _ in }
   ) throws -> CompileResult {
     let targets = try TargetRegistry.targets(named: targets, threads: threads)
-    let lowerer = PlanLowerer(targets: targets, options: LoweringOptions(threads: threads, compilation: compilation))
-    var entries: [EntryPoint] = []
     var compiled: [CompiledGraph] = []
     for item in items {
       let compiler = Compiler(item.request)
@@ -81,12 +79,27 @@ public struct Compiler: Sendable {
       try GraphVerifier.verify(placed, after: "partition")
       let scheduled = Scheduler.schedule(placed, sizeHints: [:])
       try GraphVerifier.verify(scheduled, after: "schedule")
-      progress("\(name): lowering")
-      entries.append(MemoryPlanner.plan(try lowerer.lower(scheduled, name: name)))
       compiled.append(CompiledGraph(imported: item.graph, graph: scheduled, passes: passes, placement: placement))
     }
+    var tuning: [TuningRecord] = []
+    var untuned = 0
+    if let tuner {
+      let tasks = try TuningTasks.collect(compiled.map(\.graph), targets: targets)
+      untuned = tasks.unknown
+      tuning = try tuner.tune(tasks.tasks, threads: threads, weightBytes: tasks.weightBytes, progress: progress)
+    }
+    let measured = tuning.map { ($0.task.signature.text, $0.choice) }
+    let options = LoweringOptions(
+      threads: threads, compilation: compilation, choices: choices.merging(measured) { $1 })
+    let lowerer = PlanLowerer(targets: targets, options: options)
+    let entries = try zip(items, compiled).map { item, compiled in
+      progress("\(item.graph.name): lowering")
+      return MemoryPlanner.plan(try lowerer.lower(compiled.graph, name: item.graph.name))
+    }
     progress("compiling kernels")
-    return CompileResult(plan: try lowerer.finish(entries, provenance: provenance), graphs: compiled)
+    return CompileResult(
+      plan: try lowerer.finish(entries, provenance: provenance), graphs: compiled, tuning: tuning,
+      untuned: untuned)
   }
 }
 
@@ -94,6 +107,10 @@ public struct Compiler: Sendable {
 public struct CompileResult: Sendable {
   public var plan: Plan
   public var graphs: [CompiledGraph]
+  /// What was measured to choose kernels.
+  public var tuning: [TuningRecord] = []
+  /// Kinds of nodes with choices that were not measured: their sizes are not known.
+  public var untuned = 0
   /// What was left out, and why.
   public var notes: [String] = []
 }

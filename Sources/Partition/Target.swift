@@ -13,8 +13,15 @@ public protocol Target: Sendable {
   /// Whether the target runs `node`, and at which cost; or why not.
   func support(for node: Node, in graph: Graph) -> Support
 
+  /// The ways to compute `node`, the cost model's first; fewer than two where there is no choice.
+  func choices(for node: Node, in graph: Graph) -> [KernelChoice]
+
   /// A fresh lowering for one plan.
   func makeLowering(_ options: LoweringOptions) -> any Lowering
+}
+
+extension Target {
+  public func choices(for node: Node, in graph: Graph) -> [KernelChoice] { [] }
 }
 
 public enum Support: Sendable {
@@ -66,8 +73,14 @@ public struct LoweringOptions: Sendable {
   /// Guesses of sizes that stay symbols, for choices that depend on them.
   public var sizeHints: [String: Int]
   public var compilation: KernelCompilation
+  /// What was chosen for nodes, by the text of their signatures; the cost model chooses for others.
+  public var choices: [String: KernelChoice]
 
-  public init(threads: Int, sizeHints: [String: Int] = [:], compilation: KernelCompilation = .kept) {
+  public init(
+    threads: Int, sizeHints: [String: Int] = [:], compilation: KernelCompilation = .kept,
+    choices: [String: KernelChoice] = [:]
+  ) {
+    self.choices = choices
     self.threads = threads
     self.sizeHints = sizeHints
     self.compilation = compilation

@@ -10,3 +10,4 @@
 @_exported import SwageReferenceDevice
 @_exported import SwageRuntime
 @_exported import SwageTensor
+@_exported import SwageTune

@@ -26,6 +26,13 @@ struct CompileCommand: ParsableCommand {
   @Option(name: .customLong("stop-after"), help: "Runs no pass after this one.") var stopAfter: String?
   @Option(name: .customLong("dump-passes"), help: "Writes the graph after every pass to this folder.")
   var dumpPasses: String?
+  @Flag(
+    help: """
+      Measures the kernels that are possible for products and convolutions of known sizes on this machine, and takes
+      the fastest. Measurements are kept for the next time.
+      """)
+  var tune = false
+  @Flag(help: "With --tune: measures again what was measured before.") var retune = false
   @Flag(name: .shortAndLong, help: "Prints nothing but errors.") var quiet = false
 
   func run() throws {
@@ -33,6 +40,7 @@ struct CompileCommand: ParsableCommand {
     request.stopAfter = stopAfter
     request.keepsGraphs = dumpPasses != nil
     request.checkpoint = checkpoint.options
+    if tune || retune { request.tuner = Tuner(measuresAgain: retune) }
     let start = ContinuousClock.now
     let result = try Compiler(request).compile { Terminal.progress($0) }
     Terminal.clearProgress()
@@ -41,7 +49,7 @@ struct CompileCommand: ParsableCommand {
     Terminal.progress("writing \(path)")
     try PlanWriter.write(result.plan, to: path)
     Terminal.clearProgress()
-    if !quiet { report(result, path, ContinuousClock.now - start) }
+    if !quiet { report(result, request, path, ContinuousClock.now - start) }
   }
 
   static func defaultOutput(_ model: String) -> String {
@@ -50,12 +58,13 @@ struct CompileCommand: ParsableCommand {
     return path + ".plan"
   }
 
-  private func report(_ result: CompileResult, _ path: String, _ elapsed: Duration) {
+  private func report(_ result: CompileResult, _ request: CompileRequest, _ path: String, _ elapsed: Duration) {
     for graph in result.graphs {
       if result.graphs.count > 1 { print("== \(graph.graph.name)") }
       print(PassTable.text(graph.passes, of: graph.imported), terminator: "")
       print(PlacementSummary.text(graph.placement))
     }
+    if request.tuner != nil { print(TuningSummary.text(result)) }
     for note in result.notes { print("note: \(note.printable)") }
     print(PlanSummary.text(result.plan, path: path))
     print(String(format: "compiled in %.2f s", elapsed.seconds))
@@ -97,6 +106,56 @@ enum PlacementSummary {
     lines += refused.prefix(10)
     if refused.count > 10 { lines.append("  and \(refused.count - 10) more: swage inspect shows all") }
     return lines.joined(separator: "\n")
+  }
+}
+
+/// What was measured, and where the cost model would have chosen otherwise.
+enum TuningSummary {
+  static func text(_ result: CompileResult) -> String {
+    let records = result.tuning
+    let kept = records.count { $0.isKept }
+    let others = records.filter { $0.choice != $0.task.choices[0] }
+    /// Nanoseconds in all nodes, with this choice for each.
+    func total(_ choice: (TuningRecord) -> KernelChoice) -> Double {
+      records.reduce(0) { sum, record in
+        sum + Double(record.task.count) * (record.times[choice(record)] ?? record.slowest)
+      }
+    }
+    var lines = [
+      "tuned: \(records.count) kinds of products and convolutions, \(kept) of them measured before; "
+        + "\(others.count) are faster another way than the cost model's"
+    ]
+    let (before, after) = (total { $0.task.choices[0] }, total(\.choice))
+    if after > 0 {
+      lines.append(
+        String(format: "  together %.3f ms, with the cost model's choices %.3f ms", after * 1e-6, before * 1e-6))
+    }
+    let gains = others.sorted { $0.gain > $1.gain }
+    for record in gains.prefix(10) {
+      lines.append(
+        String(
+          format: "  %@ instead of %@: %.3f for %.3f ms, %d times: %@", record.choice.name,
+          record.task.choices[0].name, (record.times[record.choice] ?? 0) * 1e-6,
+          (record.times[record.task.choices[0]] ?? record.slowest) * 1e-6, record.task.count,
+          record.task.signature.summary))
+    }
+    if gains.count > 10 { lines.append("  and \(gains.count - 10) more") }
+    if result.untuned > 0 {
+      lines.append(
+        "  \(result.untuned) more have sizes that are not known before a run: fix them with --shape, or --size and --batch"
+      )
+    }
+    return lines.joined(separator: "\n")
+  }
+}
+
+extension TuningRecord {
+  /// Choices that were given up early count as this.
+  fileprivate var slowest: Double { times.values.max() ?? 0 }
+
+  /// Nanoseconds that the choice saves in all nodes.
+  fileprivate var gain: Double {
+    Double(task.count) * ((times[task.choices[0]] ?? slowest) - (times[choice] ?? slowest))
   }
 }
 

@@ -415,13 +415,15 @@ static bool fuses(const struct problem *problem, const struct view *operand) {
 }
 
 /// Whether an implementation gets fused post-ops right. The convolutions of oneDNN 2.6 that copy images into matrices
-/// (`gemm`) take the elements of whole tensors in another order, and their rectifier multiplies by zero what is negative.
+/// (`gemm`) take the elements of whole tensors in another order, and in groups those of channels; their rectifier multiplies
+/// by zero what is negative.
 static bool gets_post_ops_right(const struct problem *problem, dnnl_primitive_desc_t descriptor) {
   if (problem->is_matmul || !strstr(implementation(descriptor), "gemm")) return true;
   for (int i = 0; i < problem->after_count; i++) {
     const struct step_after *after = &problem->after[i];
     if (after->is_result) continue;
     if (!after->combines && after->code == 0) return false;
+    if (after->combines && problem->weights.rank > problem->result.rank) return false;
     for (int axis = 0; after->combines && axis < problem->result.rank; axis++)
       if (axis != 1 && after->operand.sizes[axis] != 1) return false;
   }
@@ -589,13 +591,14 @@ static bool after_stage(
   return done;
 }
 
-/// The post-ops as primitives of their own: one for all of them where oneDNN can, else one for each.
+/// The post-ops as primitives of their own: one for all of them where oneDNN can, else one for each. Combinations are never
+/// fused behind another one: oneDNN 2.6 takes numbers of channels as one for all where there is one position.
 static bool after_stages(
     struct builder *builder, const struct problem *problem, const struct view *from, const struct view *to) {
   int count = problem->after_count;
-  bool aliased = false;
-  for (int i = 1; i < count; i++) aliased = aliased || problem->after[i].is_result;
-  if (count > 1 && !aliased) {
+  bool combined = false;
+  for (int i = 1; i < count; i++) combined = combined || problem->after[i].combines;
+  if (count > 1 && !combined) {
     swage_dnn_operation *operation = builder->operation;
     int stages = operation->stage_count, bindings = operation->binding_count;
     if (after_stage(builder, problem, 0, true, from, to)) return true;

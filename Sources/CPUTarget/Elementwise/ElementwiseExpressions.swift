@@ -83,7 +83,7 @@ public enum ElementwiseExpressions {
     case .geluTanh: return call(.geluTanh, x)
     case .hardSwish: return x * bounded(x + number(3), 0, 6) / number(6)
     case .hardSigmoid: return bounded(number(alpha) * x + number(beta), 0, 1)
-    case .linear: return number(alpha) * x + number(beta)
+    case .linear: return beta == 0 ? number(alpha) * x : number(alpha) * x + number(beta)
     case .clip: return bounded(x, alpha, beta)
     case .leakyRelu: return .choose(x.lessThan(number(0)), number(alpha) * x, x)
     case .elu: return .choose(x.lessThan(number(0)), number(alpha) * call(.expm1, x), x)
@@ -121,6 +121,10 @@ public enum ElementwiseExpressions {
     case .bitNot: return .narrow(type, .integer(-1, compute).bitXor(x))
     case .clip:
       return .call(.min, [.call(.max, [x, bound(unary.alpha)]), bound(unary.beta)])
+    case .linear:
+      guard let factor = Int64(exactly: unary.alpha), let offset = Int64(exactly: unary.beta) else { fallthrough }
+      let product = x.wrappingMultiply(.integer(factor, compute))
+      return .narrow(type, product.wrappingAdd(.integer(offset, compute)))
     default:
       let value = float(unary, x.cast(.i64).cast(.f64), .f64)
       return .narrow(type, value.cast(.i64).cast(compute))

@@ -33,24 +33,46 @@ struct PanelConvolutionKernels {
   /// Positions of a piece, at most: whole tiles, and what hangs over between a few lines of matrix tiles. Filters that
   /// come from far away are read for as many positions as possible.
   private var mostPositions: Int {
-    tile.usesMatrixUnit ? 144 : filters * lines * taps * channels * tile.bytes > 1 << 20 ? 96 : 48
+    if tile.usesMatrixUnit { return 144 }
+    switch pieces {
+    case .bySize: return filters * lines * taps * channels * tile.bytes > 1 << 20 ? 96 : 48
+    case .short: return 48
+    case .long: return 96
+    }
   }
+  private let pieces: Pieces
+
+  /// How long pieces are without a matrix unit: long ones read filters fewer times, short ones leave more of the caches to
+  /// them.
+  enum Pieces { case bySize, short, long }
+
   /// Elements that a piece reads, at most: they stay in the second-level cache.
   private var patchElements: Int { (tile.usesMatrixUnit ? 960 << 10 : 384 << 10) / tile.bytes }
   /// Results of a piece along the last axis, at most.
   private var longest = 1
 
-  static func make(_ op: Convolution, _ node: Node, in graph: Graph, threads: Int) -> Recipe? {
+  /// Long and short pieces are refused where the other kind is the one by size, and where they make no difference.
+  static func make(
+    _ op: Convolution, _ node: Node, in graph: Graph, threads: Int, pieces: Pieces = .bySize
+  ) -> Recipe? {
     guard op.layout == .channelsLast, op.groups == 1, !op.isTransposed, let x = node.type(0, in: graph),
-      let tile = ProductTile.of(x.elementType), x.rank == 3 || x.rank == 4, let w = node.constant(1, in: graph),
-      w.count > 0, let kernels = PanelConvolutionKernels(op, x, w, graph.type(of: node.results[0]), tile)
+      let w = node.constant(1, in: graph), let tile = ProductTile.of(x.elementType, filling: w.shape[0]),
+      x.rank == 3 || x.rank == 4, w.count > 0,
+      let kernels = PanelConvolutionKernels(op, x, w, graph.type(of: node.results[0]), tile, pieces)
     else { return nil }
+    if pieces != .bySize {
+      let sized = PanelConvolutionKernels(op, x, w, graph.type(of: node.results[0]), tile, .bySize)
+      guard !tile.usesMatrixUnit, sized?.mostPositions != kernels.mostPositions else { return nil }
+    }
     return kernels.recipe(w, node, in: graph, threads: threads)
   }
 
   /// nil where the library is better, or the inputs of a piece are too large.
-  private init?(_ op: Convolution, _ x: TensorType, _ w: Tensor, _ result: TensorType, _ tile: ProductTile) {
+  private init?(
+    _ op: Convolution, _ x: TensorType, _ w: Tensor, _ result: TensorType, _ tile: ProductTile, _ pieces: Pieces
+  ) {
     self.op = op
+    self.pieces = pieces
     self.tile = tile
     self.x = x
     self.result = result
@@ -60,7 +82,8 @@ struct PanelConvolutionKernels {
     (lineStride, stride) = (isFlat ? 1 : op.strides[0], op.strides[op.strides.count - 1])
     (lineDilation, dilation) = (isFlat ? 1 : op.dilations[0], op.dilations[op.dilations.count - 1])
     // Fewer filters leave most of a panel empty; each product is written out.
-    guard tile.usesMatrixUnit || element == .u8 || filters * 2 >= tile.panelCount(filters) * tile.columns, lines <= 32,
+    let isWorthwhile = pieces != .bySize || tile.usesMatrixUnit || element == .u8
+    guard isWorthwhile || filters * 2 >= tile.panelCount(filters) * tile.columns, lines <= 32,
       dilation == 1 || taps <= 32, !isPhased || lines * taps <= 64, let reach = Checked.product([taps - 1, dilation]),
       let perLine = Checked.product([lines, channels]), perLine * (reach + 1) <= patchElements
     else { return nil }

@@ -16,7 +16,8 @@ enum PanelMatMulKernels {
 
   static func make(_ op: MatMul, _ node: Node, in graph: Graph, threads: Int) -> Recipe? {
     guard !op.transposeA, let a = node.type(0, in: graph), let b = node.constant(1, in: graph), b.shape.count == 2,
-      let tile = ProductTile.of(a.elementType), let panels = tile.panels(b, isTransposed: op.transposeB)
+      let tile = ProductTile.of(a.elementType, filling: b.shape[op.transposeB ? 0 : 1]),
+      let panels = tile.panels(b, isTransposed: op.transposeB)
     else { return nil }
     let result = graph.type(of: node.results[0])
     return make(
@@ -29,7 +30,7 @@ enum PanelMatMulKernels {
     guard op.layout == .channelsLast, op.groups == 1, !op.isTransposed, op.strides.allSatisfy({ $0 == 1 }),
       (op.padsBegin + op.padsEnd).allSatisfy({ $0 == 0 }), let x = node.type(0, in: graph),
       let w = node.constant(1, in: graph), w.shape.dropFirst(2).allSatisfy({ $0 == 1 }),
-      let tile = ProductTile.of(x.elementType),
+      let tile = ProductTile.of(x.elementType, filling: w.shape[0]),
       let panels = tile.panels(w.reshaped([w.shape[0], w.shape[1]]), isTransposed: true)
     else { return nil }
     let result = graph.type(of: node.results[0])

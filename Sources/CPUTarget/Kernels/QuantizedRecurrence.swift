@@ -64,7 +64,8 @@ struct QuantizedRecurrence {
       let low = k.reduce("low", .i64(h), .min(.f32)) { k.load(states, start + $0) }.minimum(zero)
       let high = k.reduce("high", .i64(h), .max(.f32)) { k.load(states, start + $0) }.maximum(zero)
       let (least, range) = (k.let("least", low), k.let("range", high - low))
-      let scale = k.let("scale", .choose(range.equal(zero), one, range / .literal(255, .f32)))
+      let part = k.let("part", range / .literal(255, .f32))
+      let scale = k.let("scale", .choose(part.equal(zero), one, part))
       let point = k.let("point", .call(.roundEven, [bounded(-least / scale)]))
       k.loop("u", to: .i64(h), .vector) { u in
         let value = .call(.roundEven, [k.load(states, start + u) / scale]) + point

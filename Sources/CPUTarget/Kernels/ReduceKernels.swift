@@ -53,7 +53,7 @@ struct ReduceKernels {
     } else {
       switch op.function {
       case .l2, .logSum, .logSumExp: self.type = .f64
-      case .mean: self.type = .i64
+      case .mean: self.type = element == .u64 ? .u64 : .i64
       case .sum, .prod, .min, .max, .sumSquare, .l1: self.type = compute
       }
     }
@@ -94,7 +94,7 @@ struct ReduceKernels {
     case .sum, .prod, .min, .max, .sumSquare, .l1: result = sum
     case .mean:
       let n = k.size(count)
-      result = type.isFloat ? sum / n.cast(type) : .call(.divide, [sum, n])
+      result = type.isFloat ? sum / n.cast(type) : .call(.divide, [sum, n.cast(type)])
     case .l2: result = .call(.sqrt, [sum])
     case .logSum: result = .call(.log, [sum])
     case .logSumExp:

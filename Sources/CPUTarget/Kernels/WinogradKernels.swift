@@ -21,19 +21,38 @@ struct WinogradKernels {
   private let channels: Int
   private let filters: Int
   private let tiles: [Dim]
-  private let columns = ProductTile.f32.columns
+  private let columns: Int
   private var points: Int { transform.inputs * transform.inputs }
   private var panelCount: Int { (filters + columns - 1) / columns }
 
-  static func make(_ op: Convolution, _ node: Node, in graph: Graph, threads: Int) -> Recipe? {
-    guard op.layout == .channelsLast, op.groups == 1, !op.isTransposed, op.strides == [1, 1], op.dilations == [1, 1],
-      let x = node.type(0, in: graph), x.elementType == .f32, let w = node.constant(1, in: graph),
-      Array(w.shape.dropFirst(2)) == [3, 3],
-      let plan = WinogradPlan.choose(
-        channels: w.shape[1], filters: w.shape[0], result: graph.type(of: node.results[0]).shape, threads: threads)
+  /// nil where the transform does not fit.
+  static func make(
+    _ op: Convolution, _ node: Node, in graph: Graph, threads: Int, transform: WinogradTransform
+  ) -> Recipe? {
+    guard let (x, w) = operands(op, node, in: graph),
+      let plan = WinogradPlan(
+        transform, channels: w.shape[1], filters: w.shape[0], result: graph.type(of: node.results[0]).shape,
+        threads: threads)
     else { return nil }
     return WinogradKernels(plan.transform, op, x, w, graph.type(of: node.results[0]))
       .recipe(plan, w, node, in: graph)
+  }
+
+  /// The transform that the cost model takes, nil for none.
+  static func preferred(_ op: Convolution, _ node: Node, in graph: Graph) -> WinogradTransform? {
+    guard let (_, w) = operands(op, node, in: graph) else { return nil }
+    return WinogradPlan.preferred(
+      channels: w.shape[1], filters: w.shape[0], result: graph.type(of: node.results[0]).shape)
+  }
+
+  private static func operands(
+    _ op: Convolution, _ node: Node, in graph: Graph
+  ) -> (x: TensorType, w: Tensor)? {
+    guard op.layout == .channelsLast, op.groups == 1, !op.isTransposed, op.strides == [1, 1], op.dilations == [1, 1],
+      let x = node.type(0, in: graph), x.elementType == .f32, let w = node.constant(1, in: graph),
+      Array(w.shape.dropFirst(2)) == [3, 3]
+    else { return nil }
+    return (x, w)
   }
 
   private init(
@@ -45,6 +64,7 @@ struct WinogradKernels {
     self.result = result
     channels = w.shape[1]
     filters = w.shape[0]
+    columns = WinogradPlan.tile(filters: filters).columns
     let side = Dim(transform.results)
     tiles = [result.shape[0], result.shape[1].ceilDivided(by: side), result.shape[2].ceilDivided(by: side)]
   }

@@ -27,33 +27,41 @@ struct WinogradPlan {
   /// What symbols count as where sizes are not known: the side of a picture.
   private static let assumedSide = 256
 
-  /// `result` is `[n, height, width, filters]`.
-  static func choose(channels: Int, filters: Int, result: [Dim], threads: Int) -> WinogradPlan? {
-    // Up to 256 terms count as exact: the importer gives integers to such convolutions.
-    guard channels * 9 > Convolution.exactTerms, filters >= 16 else { return nil }
-    let transforms: [WinogradTransform?] = [nil, .two, .four].filter { transform in
-      guard let points = transform.map({ $0.inputs * $0.inputs }), points > 16 else { return true }
-      return points * channels * filters * 4 <= largestFilters
-    }
+  /// The cheapest transform for a result `[n, height, width, filters]`; nil where the definition is cheaper, or none fits.
+  static func preferred(channels: Int, filters: Int, result: [Dim]) -> WinogradTransform? {
+    let fitting = [WinogradTransform.two, .four].filter { fits($0, channels, filters) }
     let picture = picture(result)
-    let costs = transforms.map { cost($0, channels, filters, picture) }
-    guard let best = costs.indices.min(by: { costs[$0] < costs[$1] }), let transform = transforms[best] else {
-      return nil
-    }
-    let tiles = tileCount(transform, picture)
-    let panelCount = ProductTile.f32.panelCount(filters)
+    let costs = ([nil] + fitting).map { (transform: $0, cost: cost($0, channels, filters, picture)) }
+    return costs.min { $0.cost < $1.cost }?.transform
+  }
+
+  static func tile(filters: Int) -> ProductTile { .of(.f32, filling: filters) ?? .f32 }
+
+  private static func fits(_ transform: WinogradTransform, _ channels: Int, _ filters: Int) -> Bool {
+    let points = transform.inputs * transform.inputs
+    // Up to 256 terms count as exact: the importer gives integers to such convolutions.
+    return channels * 9 > Convolution.exactTerms && filters >= 16
+      && (points <= 16 || points * channels * filters * 4 <= largestFilters)
+  }
+
+  /// How the work is cut; nil where the transform does not fit.
+  init?(_ transform: WinogradTransform, channels: Int, filters: Int, result: [Dim], threads: Int) {
+    guard Self.fits(transform, channels, filters) else { return nil }
+    let tiles = Self.tileCount(transform, Self.picture(result))
+    let panelCount = Self.tile(filters: filters).panelCount(filters)
     // Filters beyond the caches are read as few times as possible.
     let perTile = transform.inputs * transform.inputs * channels
     let isLarge = perTile * filters * 4 > 8 << 20
-    let largest = max(12, min(isLarge ? 240 : 96, scratchFloats * (isLarge ? 4 : 1) / perTile) / 12 * 12)
+    let largest = max(12, min(isLarge ? 240 : 96, Self.scratchFloats * (isLarge ? 4 : 1) / perTile) / 12 * 12)
     // Where there are too few tiles for all threads, filters are shared out instead.
     let areKnown = result.dropLast().allSatisfy { $0.constant != nil }
     let groups = areKnown && (tiles + largest - 1) / largest < threads ? min(panelCount, threads) : 1
     // No more scratch memory than a thread's share of the tiles.
     let share = groups == 1 ? (tiles + threads - 1) / threads : tiles
-    return WinogradPlan(
-      transform: transform, largest: areKnown ? min(largest, (share + 11) / 12 * 12) : largest,
-      panels: (panelCount + groups - 1) / groups, units: threads)
+    self.transform = transform
+    self.largest = areKnown ? min(largest, (share + 11) / 12 * 12) : largest
+    panels = (panelCount + groups - 1) / groups
+    units = threads
   }
 
   /// Batch, height and width, as far as they are known.

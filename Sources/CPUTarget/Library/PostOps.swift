@@ -26,8 +26,9 @@ enum PostOps {
     case .sqrt: return one(.sqrt)
     case .square: return one(.square)
     case .hardSwish: return one(.hardSwish)
-    case .linear: return one(.linear, alpha, beta)
-    case .neg: return one(.linear, -1, 0)
+    // A negative zero added leaves zeros of both signs as they are.
+    case .linear: return one(.linear, alpha, beta == 0 ? -0.0 : beta)
+    case .neg: return one(.linear, -1, -0.0)
     case .clip: return one(.clip, alpha, beta)
     case .leakyRelu: return one(.leakyRelu, alpha)
     case .elu: return one(.elu, alpha)

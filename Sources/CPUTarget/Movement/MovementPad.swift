@@ -112,7 +112,10 @@ enum MovementPad {
     switch mode {
     case .constant: return index
     case .edge: return index.maximum(0).minimum(size - 1)
-    case .wrap: return (index.remainder(by: size) + size).remainder(by: size)
+    case .wrap:
+      // An axis without elements is looked at before anyone knows that there is nothing to copy.
+      let period = size.maximum(1)
+      return (index.remainder(by: period) + period).remainder(by: period)
     case .reflect:
       let period = ((size - 1) * 2).maximum(1)
       let turned = (index.remainder(by: period) + period).remainder(by: period)

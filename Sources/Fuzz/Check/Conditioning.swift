@@ -23,12 +23,7 @@ struct Conditioning {
 
   init(graph: Graph, inputs: [String: Tensor], expected: [Tensor]) {
     self.graph = (try? graph.withoutEpilogues()) ?? graph
-    hasProducts = graph.nodes.contains {
-      switch $0.op {
-      case .matmul, .convolution: true
-      default: false
-      }
-    }
+    hasProducts = graph.hasProducts
     self.inputs = inputs
     self.expected = expected
     random = FuzzRandom(seed: 1, stream: UInt64(graph.nodeCount))
@@ -38,7 +33,7 @@ struct Conditioning {
   /// `elements` says that the sizes do.
   mutating func explains(_ got: Tensor, output index: Int, elements: [Int]?) -> Bool {
     for count in Self.counts {
-      while samples.count < count { samples.append(samples.isEmpty ? wide() : sample()) }
+      while samples.count < count { samples.append(next()) }
       if verdict(got, index, elements) { return true }
     }
     return false
@@ -47,7 +42,7 @@ struct Conditioning {
   /// How far each element of output `index` may be from the reference, in whatever way it was computed; infinite where
   /// there is no verdict, nil where the sizes move.
   mutating func bounds(output index: Int) -> [Double]? {
-    while samples.count < Self.counts[1] { samples.append(samples.isEmpty ? wide() : sample()) }
+    while samples.count < Self.counts[1] { samples.append(next()) }
     let want = expected[index]
     let others = samples.compactMap { $0.map { $0[index] } }
     if others.contains(where: { $0.shape != want.shape }) { return nil }
@@ -98,9 +93,13 @@ struct Conditioning {
 
   // MARK: - Samples
 
-  /// All of it in double precision, results rounded to the types of the graph.
-  private func wide() -> [Tensor]? {
-    guard let widened = try? graph.widened() else { return nil }
+  private mutating func next() -> [Tensor]? {
+    samples.count < 2 ? wide(roundsCasts: samples.count == 1) : sample()
+  }
+
+  /// All of it in double precision, results rounded to the types of the graph; casts round where `roundsCasts`.
+  private func wide(roundsCasts: Bool) -> [Tensor]? {
+    guard let widened = try? graph.widened(roundsCasts: roundsCasts) else { return nil }
     let tensors = graph.inputs.compactMap { inputs[graph[$0].name]?.widened }
     var context = EvaluationContext()
     guard tensors.count == graph.inputs.count, let results = try? Evaluator.run(widened, tensors, &context) else {
@@ -168,8 +167,19 @@ extension Graph {
     return result
   }
 
-  /// The graph with f32, f16 and bf16 replaced by f64, in nested graphs too.
-  func widened() throws -> Graph {
+  /// Whether there are products, in nested graphs too.
+  fileprivate var hasProducts: Bool {
+    nodes.contains { node in
+      switch node.op {
+      case .matmul, .convolution: true
+      default: node.regions.contains(where: \.hasProducts)
+      }
+    }
+  }
+
+  /// The graph with f32, f16 and bf16 replaced by f64, in nested graphs too. Casts round to their type on the way where
+  /// `roundsCasts`.
+  func widened(roundsCasts: Bool) throws -> Graph {
     var result = Graph(name: name)
     var map: [ValueID: ValueID] = [:]
     for input in inputs { map[input] = result.addInput(name: self[input].name, type: type(of: input).widened) }
@@ -177,13 +187,20 @@ extension Graph {
       var op = node.op
       switch node.op {
       case .constant(let constant): op = .constant(Constant(constant.value.widened))
-      case .cast(let cast) where Agreement.isRounded(cast.to): op = .cast(Cast(to: .f64))
+      case .cast(let cast) where Agreement.isRounded(cast.to):
+        if roundsCasts, let operand = node.operands[0].flatMap({ map[$0] }) {
+          let rounded = try result.append(.cast(cast), [operand], sources: node.sources)[0]
+          map[node.results[0]] = try result.append(.cast(Cast(to: .f64)), [rounded], sources: node.sources)[0]
+          continue
+        }
+        op = .cast(Cast(to: .f64))
       case .if(let conditional): op = .if(If(results: conditional.results.map(\.widened)))
       case .loop(let loop): op = .loop(Loop(carried: loop.carried, results: loop.results.map(\.widened)))
       default: break
       }
       let created = try result.append(
-        op, node.operands.map { $0.flatMap { map[$0] } }, regions: node.regions.map { try $0.widened() },
+        op, node.operands.map { $0.flatMap { map[$0] } },
+        regions: node.regions.map { try $0.widened(roundsCasts: roundsCasts) },
         sources: node.sources)
       for (old, new) in zip(node.results, created) { map[old] = new }
     }

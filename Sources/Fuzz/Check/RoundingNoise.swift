@@ -37,10 +37,73 @@ final class RoundingNoise: EvaluationObserver {
     case .exact: return results
     case .rounding, .accumulating:
       if let operand, let unit = cancelling(node.op) { results[0] = cancelled(results[0], operand, unit) }
-      // Gates near one and steps of a state: what they leave is rounded as one is.
-      let floor = if case .recurrent = node.op { 1.0 } else { 0.0 }
-      return results.map { moved($0, by: 3, floor: floor) }
+      if case .layerNorm(let op) = node.op, !op.isRMS, let operand {
+        results[0] = shifted(results[0], operand, width: operand.shape[op.axis...].reduce(1, *))
+      }
+      if leavesZeros(node.op) { results[0] = otherZeros(results[0]) }
+      if isEven, underflows(node.op) { results = results.map(flushed) }
+      return results.map { moved($0, by: 3, floor: floor(node.op)) }
     }
+  }
+
+  /// What results are rounded as, at least: gates near one and steps of a state, and sums of exponentials whose logarithm
+  /// is near zero, leave little of what was rounded.
+  private func floor(_ op: Op) -> Double {
+    switch op {
+    case .recurrent: 1
+    case .softmax(let softmax) where softmax.isLog: 1
+    default: 0
+    }
+  }
+
+  /// A normalised row moved by the rounding of its mean, beside which its deviations may be small.
+  private func shifted(_ result: Tensor, _ operand: Tensor, width: Int) -> Tensor {
+    guard Agreement.isRounded(result.elementType), width > 0, operand.count == result.count else { return result }
+    let epsilon = Agreement.epsilon(result.elementType).relative
+    let rows = operand.doubles
+    var values = result.doubles
+    for start in stride(from: 0, to: rows.count, by: width) {
+      let row = rows[start..<start + width]
+      let mean = row.reduce(0, +) / Double(width)
+      let deviation = (row.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(width)).squareRoot()
+      guard mean.isFinite, deviation > 0 else { continue }
+      let reach = 2 * epsilon * abs(mean) / deviation * (random.unit() * 2 - 1)
+      for index in start..<start + width { values[index] += reach }
+    }
+    return Tensor(result.elementType, result.shape, doubles: values)
+  }
+
+  /// Whether a zero may be what is left of a difference, or a sum of nothing but zeros, whose sign is that of the order in
+  /// which it was taken.
+  private func leavesZeros(_ op: Op) -> Bool {
+    switch op {
+    case .binary(let binary): binary.function == .add || binary.function == .sub
+    case .unary(let unary): unary.function == .linear && unary.beta != 0
+    case .matmul, .convolution: true
+    default: false
+    }
+  }
+
+  private func otherZeros(_ tensor: Tensor) -> Tensor {
+    guard Agreement.isRounded(tensor.elementType) else { return tensor }
+    return Tensor(
+      tensor.elementType, tensor.shape,
+      doubles: tensor.doubles.map { $0 == 0 ? (random.chance(50) ? 0.0 : -0.0) : $0 })
+  }
+
+  /// Whether what is next to nothing may be nothing: exponentials beside larger ones, and states.
+  private func underflows(_ op: Op) -> Bool {
+    switch op {
+    case .softmax, .attention, .recurrent: true
+    default: false
+    }
+  }
+
+  /// Subnormal numbers of single precision as zero.
+  private func flushed(_ tensor: Tensor) -> Tensor {
+    guard Agreement.isRounded(tensor.elementType) else { return tensor }
+    let least = Double(Float.leastNormalMagnitude)
+    return Tensor(tensor.elementType, tensor.shape, doubles: tensor.doubles.map { abs($0) < least ? 0 : $0 })
   }
 
   /// What the post-operations of oneDNN make of a NaN, where this may become one.

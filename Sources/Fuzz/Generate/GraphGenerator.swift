@@ -238,9 +238,12 @@ struct GraphGenerator {
           throw TypeFault("too much arithmetic")
         }
         let operands = node.operands.map { $0.flatMap { runs[index].values[$0] } }
-        try checkMagnitudes(of: node, operands)
-        try checkDefined(op, operands)
-        let tensors = try Evaluator.evaluate(node, in: graph, operands, &runs[index].context)
+        let check = DefinedArithmetic(isPortable: isPortable)
+        var context = EvaluationContext(
+          symbols: runs[index].context.symbols, objects: runs[index].context.objects, observer: check)
+        let tensors = try Evaluator.evaluate(node, in: graph, operands, &context)
+        if let fault = check.fault { throw fault }
+        runs[index].context = context
         for (result, tensor) in zip(results, tensors) {
           guard tensor.count <= Self.maximumCount else { throw TypeFault("too large") }
           guard agrees(graph.type(of: result), tensor, runs[index].context) else { throw TypeFault("other sizes") }
@@ -256,42 +259,6 @@ struct GraphGenerator {
     } catch {
       (graph, runs) = saved
       return nil
-    }
-  }
-
-  /// What no kernel in single precision can be asked for: sums of squares that overflow or vanish.
-  private func checkMagnitudes(of node: Node, _ operands: [Tensor?]) throws {
-    guard Self.sums(node, operands) else { return }
-    for operand in operands {
-      guard let operand, operand.elementType.isFloat else { continue }
-      for value in operand.doubles {
-        if value.isFinite, value != 0, abs(value) > 1e15 || abs(value) < 1e-15 { throw TypeFault("squares overflow") }
-      }
-    }
-  }
-
-  /// Adds up products, or makes squares that are added next: a norm before it is recognized.
-  private static func sums(_ node: Node, _ operands: [Tensor?]) -> Bool {
-    switch node.op {
-    case .unary(let unary) where unary.function == .square: true
-    case .binary(let binary) where binary.function == .mul: node.operands[0] == node.operands[1]
-    case .binary(let binary) where binary.function == .pow: operands[1]?.doubles.allSatisfy { $0 == 2 } == true
-    default: if case .accumulating = node.op.definition.numericClass { true } else { false }
-    }
-  }
-
-  /// What is defined nowhere: whether weights that are no numbers count beside padding, and in ONNX, what the mean or an
-  /// extremum of nothing is.
-  private func checkDefined(_ op: Op, _ operands: [Tensor?]) throws {
-    switch op {
-    case .convolution:
-      guard operands.count > 1, operands[1]?.doubles.allSatisfy(\.isFinite) != false else {
-        throw TypeFault("weights that are no numbers")
-      }
-    case .reduce(let op):
-      guard isPortable, let x = operands[0] else { return }
-      guard !op.axes.contains(where: { x.shape[$0] == 0 }) else { throw TypeFault("reduces nothing") }
-    default: break
     }
   }
 

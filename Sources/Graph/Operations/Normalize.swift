@@ -105,7 +105,8 @@ public struct LayerNorm: OpDefinition {
       let variance = line.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(width)
       let factor = 1 / (variance + epsilon).squareRoot()
       for i in 0..<width {
-        result[row * width + i] = (line[row * width + i] - mean) * factor * (scale?[i] ?? 1) + (bias?[i] ?? 0)
+        let scaled = (line[row * width + i] - mean) * factor * (scale?[i] ?? 1)
+        result[row * width + i] = bias.map { scaled + $0[i] } ?? scaled
       }
     }
     return [Tensor(x.elementType, x.shape, doubles: result)]
@@ -192,7 +193,8 @@ public struct GroupNorm: OpDefinition {
       let factor = 1 / (variance + epsilon).squareRoot()
       for i in 0..<width {
         let channel = block % groups * (channels / groups) + i / spatial
-        let y = (line[block * width + i] - mean) * factor * (scale?[channel] ?? 1) + (bias?[channel] ?? 0)
+        let scaled = (line[block * width + i] - mean) * factor * (scale?[channel] ?? 1)
+        let y = bias.map { scaled + $0[channel] } ?? scaled
         result[block * width + i] = activation?.apply(y) ?? y
       }
     }

@@ -234,7 +234,9 @@ private struct QuantizedState {
   init(_ state: [Double]) {
     let values = state.map { Float($0) }
     let (low, high) = (min(values.min() ?? 0, 0), max(values.max() ?? 0, 0))
-    let scale = high == low ? 1 : (high - low) / 255
+    // Of a range that is next to nothing, no scale is left.
+    let range = (high - low) / 255
+    let scale = range == 0 ? 1 : range
     let zero = min(max(-low / scale, 0), 255).rounded(.toNearestOrEven)
     self.scale = scale
     centered = values.map { value in

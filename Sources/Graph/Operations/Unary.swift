@@ -132,6 +132,12 @@ public struct Unary: OpDefinition {
     case .bitNot: ~x
     case .clip:
       type == .u64 ? clippedUnsigned(x) : min(max(x, ScalarCoding.saturated(alpha)), ScalarCoding.saturated(beta))
+    case .linear:
+      if let factor = Int64(exactly: alpha), let offset = Int64(exactly: beta) {
+        factor &* x &+ offset
+      } else {
+        ScalarCoding.saturated(apply(Double(x)))
+      }
     default: ScalarCoding.saturated(apply(Double(x)))
     }
   }
@@ -183,8 +189,9 @@ public struct Unary: OpDefinition {
     case .geluTanh: 0.5 * x * (1 + Foundation.tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
     case .hardSwish: x * min(max(x + 3, 0), 6) / 6
     case .hardSigmoid: x.isNaN ? x : min(max(alpha * x + beta, 0), 1)
-    case .linear: alpha * x + beta
-    case .clip: x.isNaN ? x : min(max(x, alpha), beta)
+    // Without an offset nothing is added: zeros keep their sign.
+    case .linear: beta == 0 ? alpha * x : alpha * x + beta
+    case .clip: x < alpha ? alpha : x > beta ? beta : x
     case .leakyRelu: x < 0 ? alpha * x : x
     case .elu: x < 0 ? alpha * expm1(x) : x
     case .selu: x < 0 ? beta * alpha * expm1(x) : beta * x

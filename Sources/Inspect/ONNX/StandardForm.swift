@@ -69,7 +69,7 @@ struct StandardForm {
       return StandardForm(
         "Cast", all, [("to", .int(Int(op.to.rawValue)))] + (op.to == .f8e5m2 ? [("saturate", .int(0))] : []))
     case .bitcast(let op): return StandardForm("BitCast", all, [("to", .int(Int(op.to.rawValue)))])
-    case .reshape(let op): return types[0].flatMap { reshape(op, $0) }
+    case .reshape(let op): return types[0].flatMap { reshape(op, $0, graph) }
     case .transpose(let op): return StandardForm("Transpose", all, [("perm", .ints(op.permutation))])
     case .broadcast(let op): return types[0].flatMap { expand(op, $0) }
     case .slice(let op): return types[0].flatMap { slice(op, $0) }
@@ -240,7 +240,7 @@ struct StandardForm {
 
   // MARK: - Movement
 
-  private static func reshape(_ op: Reshape, _ type: TensorType) -> StandardForm? {
+  private static func reshape(_ op: Reshape, _ type: TensorType, _ graph: Graph) -> StandardForm? {
     var sizes: [Int] = []
     var hasCopy = false
     var hasInferred = false
@@ -257,6 +257,9 @@ struct StandardForm {
         return nil
       }
     }
+    // What is left has no meaning beside an axis that a loop or data leave empty.
+    let decided = op.shape.filter { $0.constant == nil }.flatMap(\.symbols)
+    if hasCopy, hasInferred, !Set(graph.inputSymbols).isSuperset(of: decided) { return nil }
     // A zero means "as the input has it" or an empty axis, never both in one node.
     let isEmpty = op.shape.contains { $0 == 0 }
     if isEmpty && (hasCopy || hasInferred) { return nil }

@@ -152,11 +152,12 @@ public struct KernelPrinter {
       block("for \(name) in \(text(loop.from)) ..< \(text(loop.to))\(step)\(condition)\(hint)") { $0.print(loop.body) }
       return
     }
-    if let pragma = dialect.loopPragma(loop.hint) { line(pragma) }
+    let hint = loop.body.contains(where: \.sharesBytes) ? .plain : loop.hint
+    if let pragma = dialect.loopPragma(hint) { line(pragma) }
     let step = loop.step == 1 ? "++\(name)" : "\(name) += \(loop.step)"
     let condition = loop.condition.map { " && \(text($0, 6))" } ?? ""
     block("for (int64_t \(name) = \(text(loop.from)); \(name) < \(text(loop.to, 10))\(condition); \(step))") {
-      if let pragma = $0.dialect.bodyPragma(loop.hint) { $0.line(pragma) }
+      if let pragma = $0.dialect.bodyPragma(hint) { $0.line(pragma) }
       $0.print(loop.body)
     }
   }

@@ -37,6 +37,17 @@ public indirect enum Statement: Hashable, Sendable {
     }
   }
 
+  /// Whether elements of less than a byte are stored here or further in: writes to one byte must come one after the
+  /// other.
+  public var sharesBytes: Bool {
+    switch self {
+    case .store(let buffer, _, _): buffer.elementType.isPacked
+    case .loop(let loop): loop.body.contains(where: \.sharesBytes)
+    case .branch(_, let then, let otherwise): (then + otherwise).contains(where: \.sharesBytes)
+    default: false
+    }
+  }
+
   /// Rows and columns of `transpose`.
   public static let transposeTile = 16
 

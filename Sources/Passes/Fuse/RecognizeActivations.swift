@@ -4,7 +4,7 @@ import SwageTensor
 /// Activation functions that exporters write out, as one operation each.
 ///
 /// Legal for all rules when: 1. the constants are those of the function, up to half-precision rounding; 2. inner values
-/// may have other readers (they stay for them). Leaves alone: integer arithmetic, and constants that are not scalars.
+/// may have other readers (they stay for them), where a rule does not say otherwise. Leaves alone: integer arithmetic, and constants that are not scalars.
 public let recognizeActivations = Pass(
   name: "recognize-activations", rules: [recognizeHardSigmoid, recognizeGatedActivation])
 
@@ -15,13 +15,16 @@ public let recognizeActivations = Pass(
 ///     ->
 ///     %2 = unary(%0) {function = hard_sigmoid, alpha = a/c, beta = b/c}     (then · c, where c is not 1)
 ///
-/// Legal when c = 1, or a division by c follows (the product's rule sees that one).
+/// Legal when c = 1, or a division by c follows (the product's rule sees that one), and nothing else reads the line: it
+/// would be computed all the same, and rounded otherwise.
 let recognizeHardSigmoid = RewriteRule(name: "hard-sigmoid") { node, graph in
   guard case .unary(let clip) = node.op, clip.function == .clip, clip.alpha == 0, clip.beta == 1,
     let operand = node.operands[0], graph.type(of: operand).elementType.isFloat
   else { return nil }
   let line = graph.affine(operand)
-  guard !line.nodes.isEmpty, line.scale != 0 else { return nil }
+  guard !line.nodes.isEmpty, line.scale != 0,
+    line.nodes.allSatisfy({ graph.soleProducer(of: $0.results[0]) != nil })
+  else { return nil }
   return try Patch.swap(
     node, for: .unary(Unary(.hardSigmoid, alpha: line.scale, beta: line.offset)), [line.value], covering: line.nodes,
     in: graph)
