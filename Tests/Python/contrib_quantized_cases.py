@@ -195,7 +195,83 @@ def blocks(s: Suite) -> None:
         s.add(f"GatherBlockQuantized_zero_{bits}", "GatherBlockQuantized", [Constant(data), ids.astype(np.int32), Constant(scales), Constant(zero)], base)
 
 
-FAMILIES = [elementwise, linear_quantization, products, blocks]
+def experts(s: Suite):
+    """Rows that go through some of several networks; what onnxruntime's CPU kernels do not have comes from the definition."""
+    rng = np.random.default_rng(17)
+    rows, hidden, inner, count = 7, 32, 48, 5
+    x = floats(rng, rows, hidden)
+    router = floats(rng, rows, count) * 2
+    fused = {"activation_type": "swiglu", "swiglu_fusion": 1}
+
+    def layers(factor):
+        return [
+            (floats(rng, count, factor * inner, hidden) * 0.3).astype(np.float32), floats(rng, count, factor * inner),
+            (floats(rng, count, hidden, inner) * 0.3).astype(np.float32), floats(rng, count, hidden),
+        ]  # fmt: skip
+
+    def defined(x, router, w1, b1, w2, b2, w3, b3, k, normalizes, gate, weights=None):
+        flat = x.reshape(-1, x.shape[-1]).astype(np.float64)
+        shares = np.exp(router - router.max(1, keepdims=True))
+        shares = shares / shares.sum(1, keepdims=True) if weights is None else weights
+        y = np.zeros_like(flat)
+        for row, value in enumerate(flat):
+            picked = np.argsort(-router[row], kind="stable")[:k]
+            total = shares[row, picked].sum() if normalizes else 1
+            for e in picked:
+                third = None if w3 is None else w3[e] @ value + b3[e]
+                y[row] += shares[row, e] / total * (w2[e] @ gate(w1[e] @ value + b1[e], third) + b2[e])
+        return y.reshape(x.shape).astype(np.float32)
+
+    def swish(v, alpha=1.0):
+        return v / (1 + np.exp(-alpha * v))
+
+    plain, double = layers(1), layers(2)
+    for k, normalizes in ((1, 0), (2, 1), (3, 0)):
+        for activation in ("relu", "gelu", "silu", "identity"):
+            s.add(f"MoE_{activation}_{k}_{normalizes}", "MoE", [x, router, *map(Constant, plain)],
+                  {"k": k, "activation_type": activation, "normalize_routing_weights": normalizes}, rtol=1e-3, atol=1e-3)
+    s.add("MoE_swiglu", "MoE", [x, router, *map(Constant, double)],
+          fused | {"k": 2, "activation_alpha": 1.702, "activation_beta": 1.0, "swiglu_limit": 2.0}, rtol=1e-3, atol=1e-3)
+    s.add("MoE_no_bias", "MoE", [x, router, Constant(plain[0]), None, Constant(plain[2])], {"k": 2}, rtol=1e-3, atol=1e-3)
+    s.add("MoE_inputs", "MoE", [x, router, *plain], {"k": 2}, rtol=1e-3, atol=1e-3)
+    s.add("MoE_one_row", "MoE", [x[:1], router[:1], *map(Constant, plain)], {"k": 2, "normalize_routing_weights": 1}, rtol=1e-3, atol=1e-3)
+    s.add("MoE_batch", "MoE", [x[:6].reshape(2, 3, hidden), router[:6], *map(Constant, plain)], {"k": 2}, rtol=1e-3, atol=1e-3)
+    third, bias = (floats(rng, count, inner, hidden) * 0.3).astype(np.float32), floats(rng, count, inner)
+    s.add("MoE_gated", "MoE", [x, router, *map(Constant, plain), Constant(third), Constant(bias)],
+          {"k": 2, "activation_type": "silu", "normalize_routing_weights": 1}, rtol=1e-3, atol=1e-3,
+          expected=[defined(x, router, *plain, third, bias, 2, True, lambda g, l: swish(g) * l)])
+    s.add("MoE_swiglu_apart", "MoE", [x, router, *map(Constant, plain), Constant(third), Constant(bias)],
+          {"k": 2, "activation_type": "swiglu"}, rtol=1e-3, atol=1e-3,
+          expected=[defined(x, router, *plain, third, bias, 2, False, lambda g, l: swish(g) * l)])
+    s.add("MoE_swiglu_halves", "MoE", [x, router, *map(Constant, double)],
+          {"k": 2, "activation_type": "swiglu", "swiglu_fusion": 2}, rtol=1e-3, atol=1e-3,
+          expected=[defined(x, router, *double, None, None, 2, False, lambda g, _: swish(g[:inner]) * g[inner:])])
+
+    for bits in (4, 8):
+        packs = 8 // bits
+        for block in (0, 16):
+            def scales(n, k):
+                return (rng.random((count, n) if block == 0 else (count, n, k // block)) * (0.05 if bits == 4 else 0.003)).astype(np.float32)
+
+            def zeros(n, k):
+                columns = n if block == 0 else k // block
+                shape = (count,) if block == 0 else (count, n)
+                return integers(rng, 0, 255, *shape, -(-columns // packs), dtype=np.uint8)
+
+            size = {"expert_weight_bits": bits} | ({"block_size": block} if block else {})
+            for name, factor, more in (("silu", 1, {"activation_type": "silu"}), ("swiglu", 2, fused | {"activation_alpha": 1.702, "activation_beta": 1.0})):
+                n = factor * inner
+                first = [Constant(integers(rng, 0, 255, count, n, hidden // packs, dtype=np.uint8)), Constant(scales(n, hidden)), Constant(floats(rng, count, n))]
+                second = [Constant(integers(rng, 0, 255, count, hidden, inner // packs, dtype=np.uint8)), Constant(scales(hidden, inner)), Constant(floats(rng, count, hidden))]
+                tag = f"{name}_{bits}_{block}"
+                # Blocks of 8 bits, and some of 4, are multiplied there with activations of 8 bits.
+                near = {"rtol": 3e-2, "atol": 6e-2} if bits == 8 and block else {"rtol": 1e-3, "atol": 1e-3}
+                s.add(f"QMoE_{tag}", "QMoE", [x, router, *first, *second], size | more | {"k": 2, "normalize_routing_weights": 1}, **near)
+                s.add(f"QMoE_zero_{tag}", "QMoE", [x, router, *first, *second, None, None, None, Constant(zeros(n, hidden)), Constant(zeros(hidden, inner))], size | more | {"k": 2}, **near)
+                s.add(f"QMoE_weights_{tag}", "QMoE", [x, router, *first, *second, *[None] * 6, np.abs(router) + np.float32(0.1)], size | more | {"k": 2, "normalize_routing_weights": 1}, **near)
+
+
+FAMILIES = [elementwise, linear_quantization, products, blocks, experts]
 
 
 def cases(chosen):

@@ -147,6 +147,12 @@ public struct Unary: OpDefinition {
     return Int64(bitPattern: min(max(UInt64(bitPattern: x), limit(alpha)), limit(beta)))
   }
 
+  /// The upper bound counts where the lower one is above it; NaN stays, and so does the sign of a zero.
+  private static func bounded(_ x: Double, _ low: Double, _ high: Double) -> Double {
+    let raised = x < low ? low : x
+    return raised > high ? high : raised
+  }
+
   /// The function in double precision.
   public func apply(_ x: Double) -> Double {
     switch function {
@@ -191,7 +197,7 @@ public struct Unary: OpDefinition {
     case .hardSigmoid: x.isNaN ? x : min(max(alpha * x + beta, 0), 1)
     // Without an offset nothing is added: zeros keep their sign.
     case .linear: beta == 0 ? alpha * x : alpha * x + beta
-    case .clip: x < alpha ? alpha : x > beta ? beta : x
+    case .clip: Self.bounded(x, alpha, beta)
     case .leakyRelu: x < 0 ? alpha * x : x
     case .elu: x < 0 ? alpha * expm1(x) : x
     case .selu: x < 0 ? beta * alpha * expm1(x) : beta * x

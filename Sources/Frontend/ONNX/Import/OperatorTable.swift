@@ -15,7 +15,8 @@ enum OperatorTable {
   ])
 
   private static let microsoft: [String: Handler] = merged([
-    ContributedOperators.table, ContributedLinear.table, ContributedNormalization.table, ContributedAttention.table,
+    ContributedOperators.table, ContributedLinear.table, ContributedExperts.table, ContributedNormalization.table,
+    ContributedAttention.table,
     ContributedRotary.table, ContributedGroupQuery.table, ContributedQuantization.table,
     ContributedQuantizedProducts.table, ContributedBlockQuantization.table, ContributedPadding.table,
     ContributedPositions.table, ContributedMovement.table, ContributedState.table,

@@ -9,7 +9,7 @@ enum ContributedBlockQuantization {
 
   /// Bytes that hold 2, 4 or 8 bits per element along the last axis, the lowest first, as elements of their own.
   /// Constants keep their bytes.
-  private static func unpacked(_ call: Call, _ x: ImportedValue, bits: Int) throws -> ImportedValue {
+  static func unpacked(_ call: Call, _ x: ImportedValue, bits: Int) throws -> ImportedValue {
     try call.require(x.type.elementType == .u8 && x.type.rank >= 1, "packed elements in \(x.type)")
     if bits == 8 { return x }
     let count = 8 / bits
