@@ -56,6 +56,27 @@ import Testing
     try cases.check()
   }
 
+  @Test func fewRowsOfManyTrees() throws {
+    var random = SeededNumbers(33)
+    let cases = LoweredCases()
+    for (type, function, targets, tolerance) in [
+      (.f32, .sum, 1, 1e-5), (.f64, .max, 3, 0), (.f32, .min, 2, 0),
+    ] as [(ElementType, TreeEnsemble.Function, Int, Double)] {
+      let tables = Self.tables(
+        &random, type, trees: 2500, depth: 4, targets: targets, outcomes: [3], weightsPerLeaf: 1)
+      for rows in [0, 1, 5, 70] {
+        let values = random.tensor(.f32, [rows, 5]).doubles.map { ($0 * 2).rounded() / 2 }
+        for size in [Dim.symbol("n"), Dim(rows)] {
+          try cases.single(
+            "\(function) \(rows) \(size)", .treeEnsemble(TreeEnsemble(function, targets: targets, columns: 5)),
+            [.symbolic(Tensor(type, [rows, 5], doubles: values), [size, 5])] + tables.map { .constant($0) },
+            tolerance: tolerance)
+        }
+      }
+    }
+    try cases.check()
+  }
+
   @Test func coupling() throws {
     var random = SeededNumbers(32)
     let cases = LoweredCases()

@@ -3,10 +3,22 @@ import SwagePartition
 import SwageTensor
 
 /// Tree ensembles whose tables are constants, which are checked here once and for all. A unit is a block of rows: all of
-/// them walk a tree before the next one is read.
-enum TreeKernels {
+/// them walk a tree before the next one is read. Where there are few rows, the trees are dealt to several units in groups,
+/// whose results a second kernel combines in their order.
+struct TreeKernels {
   /// Rows of a unit.
   private static let block = 16
+  /// Operations of a group for one row, at least, and groups, at most.
+  private static let (leastWork, mostGroups) = (1 << 14, 16)
+  /// Rows from which on there is one group.
+  private static let manyRows = 64
+
+  private let op: TreeEnsemble
+  private let element: ElementType
+  private let table: TreeTable
+  private let rows: Dim
+  private let width: Dim
+  private let start: (value: Expression, marksUnscored: Bool)
 
   static func make(_ op: TreeEnsemble, _ node: Node, in graph: Graph) -> Recipe? {
     let tables = (1...6).map { node.constant($0, in: graph) }
@@ -14,22 +26,58 @@ enum TreeKernels {
       let table = try? TreeTable(tables, targets: op.targets, columns: op.columns),
       let start = initial(op.function, table, type.elementType.computeType)
     else { return nil }
-    let element = type.elementType
+    let kernels = TreeKernels(
+      op: op, element: type.elementType, table: table, rows: type.shape[0], width: type.shape[1], start: start)
+    let operands = (0...6).map { Recipe.Slot.operand($0) }
+    var recipe = Recipe()
+    let groups = kernels.groups
+    guard groups != 1 else {
+      return .kernel(kernels.walk(groups: 1), operands: Array(0...6), label: "tree_ensemble")
+    }
+    let parts = recipe.addTemporary(TensorType(type.elementType, [groups, type.shape[0], Dim(op.targets)]))
+    recipe.steps = [
+      .init(
+        action: .kernel(kernels.walk(groups: groups)), reads: operands, writes: [parts], label: "tree_ensemble"),
+      .init(
+        action: .kernel(kernels.combine(groups: groups)), reads: [parts], writes: [.result(0)],
+        label: "tree_ensemble (groups)", isMain: false),
+    ]
+    return recipe
+  }
+
+  /// Groups that the trees are dealt to.
+  private var groups: Dim {
+    let most = min(Self.mostGroups, work / Self.leastWork, table.roots.count)
+    guard most > 1 else { return 1 }
+    return .maximum(1, .minimum(Dim(most), Dim(Self.manyRows).floorDivided(by: rows + 1)))
+  }
+
+  /// Operations for one row.
+  private var work: Int { Checked.product([table.depth + 1, table.roots.count, 4]) ?? 1 << 20 }
+
+  // MARK: - Trees
+
+  /// What each group of trees gives each row: `[groups, rows, targets]`.
+  private func walk(groups: Dim) -> KernelFunction {
     let k = KernelBuilder("tree_ensemble_\(op.function.rawValue)_\(element.name)")
     let x = k.input(element)
     let (nodes, thresholds, roots) = (k.input(.i32), k.input(element), k.input(.i32))
     let (leaves, targets, weights) = (k.input(.i32), k.input(.i32), k.input(element))
     let y = k.output(element)
-    let (depth, trees) = (table.depth, table.roots.count)
-    let work = Checked.product([depth + 1, trees, 4 * Self.block]) ?? 1 << 20
-    k.split(type.shape[0].ceilDivided(by: Dim(Self.block)), work: Dim(work))
+    let (depth, trees, op, table) = (table.depth, table.roots.count, op, table)
+    let blocks = rows.ceilDivided(by: Dim(Self.block))
+    let perUnit = Dim.minimum(rows, Dim(Self.block)) * Dim(work)
+    k.split(blocks * groups, work: perUnit.floorDivided(by: groups))
 
-    let (rows, width) = (k.size(type.shape[0]), k.size(type.shape[1]))
-    let first = k.let("first", k.unit * .i64(Self.block))
+    let (rows, width) = (k.size(rows), k.size(width))
+    let isWhole = groups == 1
+    let number = isWhole ? k.unit : k.let("block", k.unit.remainder(by: k.size(blocks)))
+    let group: Expression = isWhole ? 0 : k.let("group", k.unit.divided(by: k.size(blocks)))
+    let first = k.let("first", number * .i64(Self.block))
     let count = k.let("count", (rows - first).minimum(.i64(Self.block)))
-    let base = k.let("base", first * .i64(op.targets))
+    let base = k.let("base", (group * rows + first) * .i64(op.targets))
     k.fill(y, at: base, with: start.value, count: count * .i64(op.targets))
-    k.loop("tree", to: .i64(trees)) { tree in
+    func tree(_ tree: Expression) {
       let root = k.let("root", k.load(roots, tree))
       k.loop("row", to: count) { row in
         let line = k.let("line", (first + row) * width)
@@ -39,14 +87,14 @@ enum TreeKernels {
           let value = k.let("value", k.load(x, line + k.load(nodes, node).cast(.i64)))
           let threshold = k.let("threshold", k.load(thresholds, place.value.cast(.i64)))
           let outcomes = k.let("outcomes", k.load(nodes, node + 1))
-          let takesFirst = takesFirst(table, value, threshold, outcomes)
+          let takesFirst = Self.takesFirst(table, value, threshold, outcomes)
           k.assign(place, k.load(nodes, node + .choose(takesFirst, .i64(2), .i64(3))))
         }
         let leaf = k.let("leaf", (-1 - place.value).cast(.i64))
         func add(_ entry: Expression) {
           let target = op.targets == 1 ? 0 : k.load(targets, entry).cast(.i64)
           let place = k.let("target", base + row * .i64(op.targets) + target)
-          k.store(y, place, combined(op.function, k.load(y, place), k.let("weight", k.load(weights, entry))))
+          k.store(y, place, Self.combined(op.function, k.load(y, place), k.let("weight", k.load(weights, entry))))
         }
         if table.leaves == Array(0...table.weights.count) {
           add(leaf)
@@ -56,13 +104,45 @@ enum TreeKernels {
         }
       }
     }
-    if start.marksUnscored {
-      k.loop("i", to: count * .i64(op.targets), .vector) { i in
-        let value = k.load(y, base + i)
-        k.store(y, base + i, .choose(value.equal(start.value), .literal(0, value.type), value))
+    if isWhole {
+      k.loop("tree", to: .i64(trees)) { tree($0) }
+      mark(k, y, at: base, count: count * .i64(op.targets))
+    } else {
+      let share = k.size(groups)
+      k.loop(
+        "tree", from: k.let("from", (group * .i64(trees)).divided(by: share)),
+        to: k.let("to", ((group + 1) * .i64(trees)).divided(by: share))
+      ) { tree($0) }
+    }
+    return k.finish()
+  }
+
+  /// The results of all groups as one.
+  private func combine(groups: Dim) -> KernelFunction {
+    let k = KernelBuilder("tree_groups_\(op.function.rawValue)_\(element.name)")
+    let parts = k.input(element)
+    let y = k.output(element)
+    let count = rows * Dim(op.targets)
+    k.split(1, work: count * groups)
+    let all = k.size(count)
+    k.loop("i", to: all, .vector) { k.store(y, $0, k.load(parts, $0)) }
+    k.loop("group", from: 1, to: k.size(groups)) { group in
+      k.loop("i", to: all, .vector) { i in
+        let value = k.load(parts, group * all + i)
+        k.store(y, i, Self.combined(op.function, k.load(y, i), value))
       }
     }
-    return .kernel(k.finish(), operands: Array(0...6), label: "tree_ensemble")
+    mark(k, y, at: 0, count: all)
+    return k.finish()
+  }
+
+  /// Targets without a score get zero.
+  private func mark(_ k: KernelBuilder, _ y: KernelBuffer, at base: Expression, count: Expression) {
+    guard start.marksUnscored else { return }
+    k.loop("i", to: count, .vector) { i in
+      let value = k.load(y, base + i)
+      k.store(y, base + i, .choose(value.equal(start.value), .literal(0, value.type), value))
+    }
   }
 
   /// What results start with; the mark of a target without a score must be no weight.

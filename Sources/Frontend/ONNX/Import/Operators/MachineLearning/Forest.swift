@@ -95,6 +95,26 @@ extension Forest {
   /// What is known before the run of whether rows have a score for a target.
   enum Scores { case always, never, sometimes }
 
+  /// Whether rows always have a score for each of so many targets; false where that takes too long to find out.
+  func alwaysScores(targets: Int) -> Bool {
+    if leaves.allSatisfy({ $0.count <= 1 }) { return targetsOfWholeTrees().count == targets }
+    let isLarge = Checked.product([leaves.count, targets]).map { $0 > 1 << 22 } ?? true
+    return !isLarge && (0..<targets).allSatisfy { scores($0) == .always }
+  }
+
+  /// Targets that all leaves of some tree have a weight for, where no leaf has several: a tree for each class.
+  private func targetsOfWholeTrees() -> Set<Int> {
+    guard let order = try? sorted() else { return [] }
+    let none = -1
+    var targets = [Int](repeating: none, count: branches.count)
+    func target(_ child: Int) -> Int { child < 0 ? leaves[~child].first?.target ?? none : targets[child] }
+    for index in order.reversed() {
+      let (first, other) = (target(branches[index].first), target(branches[index].other))
+      targets[index] = first == other ? first : none
+    }
+    return Set(roots.map { target($0) }).subtracting([none])
+  }
+
   /// Always: every leaf of some tree has a weight for the target.
   func scores(_ target: Int) -> Scores {
     var (isInSome, isInAll) = (

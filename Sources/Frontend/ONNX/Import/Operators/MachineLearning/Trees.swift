@@ -35,8 +35,7 @@ enum TreeOperators {
 
   /// Whether rows have a score for each target, bool [rows, targets]; nil where they always have.
   static func isScored(_ call: Call, _ forest: Forest, targets: Int) throws -> ImportedValue? {
-    let isLarge = Checked.product([forest.leaves.count, targets]).map { $0 > 1 << 22 } ?? true
-    if !isLarge, (0..<targets).allSatisfy({ forest.scores($0) == .always }) { return nil }
+    if forest.alwaysScores(targets: targets) { return nil }
     let counts = try walk(call, forest.mapWeights { _ in 1 }, .max, targets: targets)
     return try call.binary(.greater, counts, call.scalar(0, counts.type.elementType))
   }
