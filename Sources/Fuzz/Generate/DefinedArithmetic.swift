@@ -55,6 +55,10 @@ final class DefinedArithmetic: EvaluationObserver {
         index >= operands.count || operands[index]?.doubles.allSatisfy(\.isFinite) != false
       }
       return areNumbers ? nil : TypeFault("a convolution of what is no number")
+    case .linearAttention:
+      // Factors of the state that are beyond single precision: infinite, or nothing times infinity.
+      let isBeyond = operands.count > 4 && operands[4]?.doubles.contains { $0 > 80 } == true
+      return isBeyond ? TypeFault("a decay that grows without bounds") : nil
     case .reduce(let op):
       guard isPortable, let x = operands[0] else { return nil }
       return op.axes.contains { x.shape[$0] == 0 } ? TypeFault("reduces nothing") : nil
