@@ -20,7 +20,9 @@ MODELS = [
 
 
 def entries(cache: Path, precision: str):
-    yield from suites.small(cache, precision)
+    for entry in suites.small(cache, precision):
+        if entry.name.startswith(("digits", "rapidocr")):
+            yield entry
     for entry in suites.public_models(cache, precision):
         if any(name.lower() in entry.name.lower() for name in MODELS):
             yield entry
