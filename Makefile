@@ -80,7 +80,7 @@ fuzz-quick: build ## 2,000 random graphs
 fuzz-onnxruntime: build venv ## 200 random graphs against onnxruntime
 	.venv/bin/python Tests/Python/fuzz_onnxruntime.py --swage $(SWAGE) --count 200
 
-fuzz: build ## 100,000 random graphs through every oracle (hours)
+fuzz: build ## 100,000 random graphs through every oracle (an hour on two cores)
 	$(SWAGE) fuzz --seed 1 --count 100000 --limit 1000
 
 operators: build venv ## writes docs/operators.md anew

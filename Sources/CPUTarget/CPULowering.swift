@@ -16,11 +16,7 @@ final class CPULowering: Lowering {
   }
 
   func lower(_ node: Node, in graph: Graph, into builder: EntryPointBuilder) throws {
-    if let choice = try chosen(node, in: graph),
-      let recipe = ProductWays(node, in: graph, threads: threads)?.recipe(choice)
-    {
-      return emit(recipe, node, in: graph, into: builder)
-    }
+    if let recipe = measured(node, in: graph) { return emit(recipe, node, in: graph, into: builder) }
     switch NodeRecipe.make(node, in: graph, threads: threads) {
     case .refused(let reason):
       throw CPUTargetError.notLowered(op: node.op.mnemonic, reason: reason, sources: node.sources)
@@ -28,9 +24,12 @@ final class CPULowering: Lowering {
     }
   }
 
-  private func chosen(_ node: Node, in graph: Graph) throws -> KernelChoice? {
-    guard !options.choices.isEmpty, ProductWays(node, in: graph, threads: threads) != nil else { return nil }
-    return options.choices[try NodeSignature(node, in: graph).text]
+  /// What measurement chose for the node; nil where the cost model decides.
+  private func measured(_ node: Node, in graph: Graph) -> Recipe? {
+    guard !options.choices.isEmpty, let ways = ProductWays(node, in: graph, threads: threads),
+      let signature = try? NodeSignature(node, in: graph)
+    else { return nil }
+    return options.choices[signature.text].flatMap { ways.recipe($0) }
   }
 
   private func emit(_ recipe: Recipe, _ node: Node, in graph: Graph, into builder: EntryPointBuilder) {

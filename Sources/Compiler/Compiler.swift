@@ -84,7 +84,7 @@ public struct Compiler: Sendable {
     var tuning: [TuningRecord] = []
     var untuned = 0
     if let tuner {
-      let tasks = try TuningTasks.collect(compiled.map(\.graph), targets: targets)
+      let tasks = TuningTasks.collect(compiled.map(\.graph), targets: targets)
       untuned = tasks.unknown
       tuning = try tuner.tune(tasks.tasks, threads: threads, weightBytes: tasks.weightBytes, progress: progress)
     }

@@ -68,7 +68,7 @@ public struct TuningTask: Sendable {
 public struct TuningRecord: Sendable {
   public let task: TuningTask
   public let choice: KernelChoice
-  /// Nanoseconds of one run, the lower quartile, for each choice that was not given up early.
+  /// Nanoseconds of one run, the lower quartile, for each choice that neither failed nor was given up early.
   public let times: [KernelChoice: Double]
   /// Whether an earlier call measured it.
   public let isKept: Bool

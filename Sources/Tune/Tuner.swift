@@ -78,10 +78,13 @@ public struct Tuner: KernelTuner {
   }
 
   private func measure(_ task: TuningTask, threads: Int, _ sweep: Sweep) throws -> [KernelChoice: Double] {
-    var runners = try task.choices.map { choice in
-      Runner(choice: choice, session: try session(task, choice, threads: threads))
+    // A way that fails here is left out; the lowering says why where it has no other.
+    var runners = task.choices.compactMap { choice -> Runner? in
+      guard let session = try? session(task, choice, threads: threads), (try? session.execute()) != nil else {
+        return nil
+      }
+      return Runner(choice: choice, session: session)
     }
-    for runner in runners { try runner.session.execute() }
     var spent = 0.0
     for round in 0..<Self.rounds.upperBound {
       if round >= Self.rounds.lowerBound, spent > Self.patience { break }

@@ -11,20 +11,10 @@ import SwageTensor
 struct TuningCache {
   private let folder: String
 
-  /// `$XDG_CACHE_HOME/swage/tuning`, or `~/.cache/swage/tuning`; nil where neither is known.
+  /// `folder` nil is that of the user; nil where that is not known.
   init?(folder: String? = nil) {
-    if let folder {
-      self.folder = folder
-      return
-    }
-    let environment = ProcessInfo.processInfo.environment
-    if let base = environment["XDG_CACHE_HOME"], base.hasPrefix("/") {
-      self.folder = base + "/swage/tuning"
-    } else if let home = environment["HOME"], home.hasPrefix("/") {
-      self.folder = home + "/.cache/swage/tuning"
-    } else {
-      return nil
-    }
+    guard let folder = folder ?? UserCache.folder("tuning") else { return nil }
+    self.folder = folder
   }
 
   private struct Entry: Codable {
@@ -63,8 +53,7 @@ struct TuningCache {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
     guard let data = try? encoder.encode(entry) else { return }
-    try? FileManager.default.createDirectory(
-      atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    try? UserCache.make(folder)
     try? AtomicFile.write([UInt8](data), to: path(key), isDurable: false)
   }
 

@@ -40,15 +40,9 @@ struct GeneratePlan {
         code: "plan-cache", what: "there is no place to keep the compiled plan", place: .init(file: folder), why: why,
         remedy: "compile the folder with `swage compile`, and give the plan")
     }
-    let environment = ProcessInfo.processInfo.environment
-    let bases = [environment["XDG_CACHE_HOME"], environment["HOME"].map { $0 + "/.cache" }]
-    guard let base = bases.compactMap({ $0 }).first(where: { $0.hasPrefix("/") }) else {
-      throw fault(nil, "HOME is not set")
-    }
-    let folder = base + "/swage/plans"
+    guard let folder = UserCache.folder("plans") else { throw fault(nil, "HOME is not set") }
     do {
-      try FileManager.default.createDirectory(
-        atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+      try UserCache.make(folder)
     } catch {
       throw fault(folder, error.localizedDescription)
     }

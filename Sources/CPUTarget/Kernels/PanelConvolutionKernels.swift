@@ -51,7 +51,7 @@ struct PanelConvolutionKernels {
   /// Results of a piece along the last axis, at most.
   private var longest = 1
 
-  /// Long and short pieces are refused where the other kind is the one by size, and where they make no difference.
+  /// Long and short pieces are refused where they are what the size gives anyway.
   static func make(
     _ op: Convolution, _ node: Node, in graph: Graph, threads: Int, pieces: Pieces = .bySize
   ) -> Recipe? {

@@ -76,7 +76,7 @@ enum MovementScatter {
           return sum + index * k.size(strides[position])
         }
         let at = k.let("at", base)
-        k.loop("i", from: from, to: to, type.isPacked ? .plain : .vector) { i in
+        k.loop("i", from: from, to: to, .vector) { i in
           write(k, target, at + i, k.load(updates, t * k.size(width) + i), data.elementType, reduction)
         }
       }

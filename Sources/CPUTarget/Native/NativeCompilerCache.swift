@@ -11,20 +11,10 @@ struct NativeCompilerCache {
   /// Some 5 KB each: the ONNX conformance suite needs a few thousand.
   private static let maximumFiles = 40_000
 
-  /// `$XDG_CACHE_HOME/swage/kernels`, or `~/.cache/swage/kernels`; nil where neither is known.
+  /// `folder` nil is that of the user; nil where that is not known.
   init?(folder: String? = nil) {
-    if let folder {
-      self.folder = folder
-      return
-    }
-    let environment = ProcessInfo.processInfo.environment
-    if let base = environment["XDG_CACHE_HOME"], base.hasPrefix("/") {
-      self.folder = base + "/swage/kernels"
-    } else if let home = environment["HOME"], home.hasPrefix("/") {
-      self.folder = home + "/.cache/swage/kernels"
-    } else {
-      return nil
-    }
+    guard let folder = folder ?? UserCache.folder("kernels") else { return nil }
+    self.folder = folder
   }
 
   private func path(_ key: String) -> String { "\(folder)/\(key).o" }
@@ -41,9 +31,7 @@ struct NativeCompilerCache {
   }
 
   func store(_ image: [UInt8], _ key: String) {
-    let manager = FileManager.default
-    try? manager.createDirectory(
-      atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    try? UserCache.make(folder)
     let content = Array(Self.header.utf8) + Array(Self.digest(image).utf8) + [10] + image
     // A checksum tells what a crash left.
     try? AtomicFile.write(content, to: path(key), isDurable: false)

@@ -137,7 +137,7 @@ struct NativeCompilerJob {
 
   private func write(_ bytes: [UInt8], _ path: String) throws(NativeCompilerError) {
     guard FileManager.default.createFile(atPath: path, contents: Data(bytes)) else {
-      throw .cannotRun(program: compiler.path, errno: errno)
+      throw .cannotRun(program: compiler.path, errno: errno == 0 ? EIO : errno)
     }
   }
 

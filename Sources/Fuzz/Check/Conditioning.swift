@@ -2,7 +2,7 @@ import SwageGraph
 import SwageTensor
 
 /// How much the results of a graph move when its arithmetic is rounded differently: Monte Carlo arithmetic after Parker
-/// ("Monte Carlo Arithmetic", 1997), with one evaluation in double precision throughout.
+/// ("Monte Carlo Arithmetic", 1997), with two evaluations in double precision: throughout, and but for casts.
 ///
 /// Each sample evaluates the graph with every operand of a sum, and every rounded result, moved at random by a few units
 /// of its last place. Exact operations, inputs and constants stay exact, so that an integer result, or a step such as

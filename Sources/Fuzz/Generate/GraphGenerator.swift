@@ -19,8 +19,7 @@ struct GraphGenerator {
   static let floats: [ElementType] = [.f32, .f64, .f16, .bf16]
   static let integers: [ElementType] = [.i8, .i16, .i32, .i64, .u8, .u16, .u32, .u64]
   static let packed: [ElementType] = [
-    .u4, .i4, .u2, .i2, .f8e4m3fn, .f8e4m3fnuz, .f8e5m2, .f8e5m2fnuz, .f4e2m1,
-    .f8e8m0,
+    .u4, .i4, .u2, .i2, .f8e4m3fn, .f8e4m3fnuz, .f8e5m2, .f8e5m2fnuz, .f4e2m1, .f8e8m0,
   ]
   static let maximumCount = 1500
   static let maximumFlops = 120_000

@@ -4,8 +4,8 @@ import SwageTensor
 /// Mixtures of experts: each row goes through the few two-layer networks that a router picks for it.
 ///
 /// Written out expert by expert: the rows that the router gave to an expert are gathered, go through its matrices, which
-/// stay constants of their own, and are added to the result in place. So each row costs what its own experts cost, and an
-/// expert without rows nothing.
+/// stay constants of their own, and are added to the result. So each row costs the arithmetic of its own experts, and an
+/// expert without rows a few calls with nothing to do.
 enum ContributedExperts {
   static let table: [String: Handler] = ["MoE": mixture, "QMoE": quantizedMixture]
 
