@@ -50,7 +50,7 @@ let package = Package(
     .target(name: "SwageKernel", dependencies: ["SwageTensor"], path: "Sources/Kernel"),
     .target(name: "SwagePartition", dependencies: ["SwageGraph", "SwagePlan"], path: "Sources/Partition"),
     .target(
-      name: "SwageCPUTarget", dependencies: ["SwagePartition", "SwageKernel", "CRuntime"],
+      name: "SwageCPUTarget", dependencies: ["SwagePartition", "SwageKernel", "CFile", "CRuntime"],
       path: "Sources/CPUTarget"),
     .target(name: "SwageReferenceTarget", dependencies: ["SwagePartition"], path: "Sources/ReferenceTarget"),
     .target(

@@ -1,3 +1,4 @@
+import CFile
 import Foundation
 import SwageTensor
 
@@ -87,13 +88,10 @@ struct NativeCompilerProcess {
     return (signal == 0 ? (state >> 8) & 0xff : 128 + signal, String(decoding: text, as: UTF8.self))
   }
 
-  /// An open file without a name, gone with its last descriptor.
+  /// An open file in memory, gone with its last descriptor, whenever a signal comes.
   private static func unnamedFile(_ program: String) throws(NativeCompilerError) -> CInt {
-    var template = Array((NSTemporaryDirectory() + "/swage-XXXXXX").utf8CString)
-    let descriptor = mkstemp(&template)
+    let descriptor = swage_memory_file()
     guard descriptor >= 0 else { throw .cannotRun(program: program, errno: errno) }
-    _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
-    unlink(template)
     return descriptor
   }
 }
