@@ -386,6 +386,14 @@ def a_full_disk(place):
         place.refused("file-write", "inspect", DIGITS, "--format", "html", "-o", place.out / "x.html")
     finally:
         libc.umount2(str(place.out).encode(), 2)
+    # So small that the compiler cannot write; without kept kernels, so that it has to.
+    temporary = str(place.folder / "tmp").encode()
+    shutil.rmtree(place.folder / "cache")
+    expect(libc.mount(b"tmpfs", temporary, b"tmpfs", 0, b"size=64k") == 0, "no second file system can be mounted")
+    try:
+        place.refused("native-compile", "compile", DIGITS, "-o", place.out / "x.plan", says=["No space left", "TMPDIR"])
+    finally:
+        libc.umount2(temporary, 2)
     return None
 
 

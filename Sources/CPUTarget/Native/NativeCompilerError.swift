@@ -29,13 +29,20 @@ public enum NativeCompilerError: SwageError {
           remedy: "check that the program and the temporary folder (TMPDIR) can be used, or name a compiler in SWAGE_CC"
         )
       ]
-    // Its messages go to a temporary file too.
     case .failed(let program, let status, let output) where output.allSatisfy(\.isWhitespace):
       [
         Diagnostic(
           code: "native-compile", what: "the C compiler \(program) ended with status \(status)",
-          why: "it printed nothing, as where the temporary folder is full",
-          remedy: "check that the temporary folder (TMPDIR) has space, or name another compiler in SWAGE_CC")
+          why: "it printed nothing, as where the system ends it",
+          remedy: "check that memory and the temporary folder (TMPDIR) have space, or name another compiler in SWAGE_CC"
+        )
+      ]
+    case .failed(let program, let status, let output) where output.contains(String(cString: strerror(ENOSPC))):
+      [
+        Diagnostic(
+          code: "native-compile", what: "the C compiler \(program) ended with status \(status)",
+          place: .init(file: NSTemporaryDirectory()), why: String(output.prefix(2000)),
+          remedy: "make space in the temporary folder, or name another folder in TMPDIR")
       ]
     case .failed(let program, let status, let output):
       [
