@@ -87,7 +87,8 @@ final class CPULowering: Lowering {
     module = index
     return KernelCall(
       module: index, function: library.add(function), sizes: function.sizes.map { builder.size($0) },
-      range: builder.size(function.range), grain: builder.size(function.grain))
+      range: builder.size(function.range), grain: builder.size(function.grain),
+      passes: function.passes == 1 ? nil : builder.size(function.passes))
   }
 
   func finish(_ plan: PlanBuilder) throws {

@@ -356,12 +356,21 @@ public struct KernelCall: Hashable, Sendable {
   public var range: SizeID
   /// Units that one thread should get at least, so that small work stays on one thread.
   public var grain: SizeID
+  /// How often the units are gone through, one pass after the other: pass `p` is the units `p·range ..< (p + 1)·range` of
+  /// the function, and sees what all units of the passes before have written. nil: once.
+  public var passes: SizeID?
 
-  public init(module: Int, function: String, sizes: [SizeID], range: SizeID, grain: SizeID) {
+  public init(
+    module: Int, function: String, sizes: [SizeID], range: SizeID, grain: SizeID, passes: SizeID? = nil
+  ) {
     self.module = module
     self.function = function
     self.sizes = sizes
     self.range = range
     self.grain = grain
+    self.passes = passes
   }
+
+  /// All sizes that the call needs.
+  public var allSizes: [SizeID] { sizes + [range, grain] + (passes.map { [$0] } ?? []) }
 }

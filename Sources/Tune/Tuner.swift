@@ -142,6 +142,6 @@ private final class Sweep {
         var total: UInt8 = 0
         for line in begin..<end { total &+= memory.load(fromByteOffset: Int(line) * 64, as: UInt8.self) }
         memory.storeBytes(of: total, toByteOffset: Int(begin) * 64, as: UInt8.self)
-      }, &buffers, nil, Int64(lines), 1)
+      }, &buffers, nil, Int64(lines), 1, 1)
   }
 }

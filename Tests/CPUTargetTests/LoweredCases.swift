@@ -56,7 +56,7 @@ final class LoweredCases {
   /// The plan of all cases.
   func plan(threads: Int = 2) throws -> Plan {
     let builder = PlanBuilder()
-    let target = CPUTarget()
+    let target = CPUTarget(threads: threads)
     let lowering = target.makeLowering(LoweringOptions(threads: threads))
     let entries = try cases.map { item in
       let entry = EntryPointBuilder(name: item.name, plan: builder)
@@ -101,11 +101,12 @@ final class LoweredCases {
     return entry
   }
 
-  func check() throws {
-    let plan = try plan()
+  /// Runs every case of a plan for so many threads, in turn with as many and with one.
+  func check(threads: Int = 2) throws {
+    let plan = try plan(threads: threads)
     for (index, item) in cases.enumerated() {
       let session = try Session(
-        plan: plan, entryPoint: item.name, options: SessionOptions(threads: index % 2 == 0 ? 2 : 1))
+        plan: plan, entryPoint: item.name, options: SessionOptions(threads: index % 2 == 0 ? threads : 1))
       let got = try session.run(item.inputs)
       let want = try Evaluator.run(item.graph, inputs: item.inputs)
       for (name, expected) in want.sorted(by: { $0.key < $1.key }) {

@@ -250,6 +250,50 @@ import Testing
     try cases.check()
   }
 
+  /// Fewer sequences than threads: threads share the units of a step. Sizes that leave panels and shares unequal, no step
+  /// at all, states that are given, more sequences than a tile has rows.
+  @Test func recurrentLayersInPasses() throws {
+    var random = SeededNumbers(37)
+    let cases = LoweredCases()
+    for cell in [Recurrent.Cell.lstm, .gru, .rnn] {
+      for direction in [Recurrent.Direction.forward, .reverse, .bidirectional] {
+        for (t, b, h, isSymbolic) in [(5, 1, 377, false), (6, 3, 520, true), (0, 1, 512, true), (2, 13, 513, true)] {
+          let (d, g) = (direction == .bidirectional ? 2 : 1, cell.gates)
+          func part(_ shape: [Int]) -> Tensor { random.tensor(.f32, shape, scale: 0.05) }
+          let x = part([t, b, 7])
+          var operands: [LoweredCases.Operand] = [
+            isSymbolic ? .symbolic(x, [.symbol("t"), .symbol("b"), 7]) : .input(x),
+            .constant(part([d, g * h, 7])), .constant(part([d, g * h, h])), .constant(part([d, 2 * g * h])),
+          ]
+          if t == 6 {
+            operands += [.absent, .input(part([d, b, h]))]
+            if cell == .lstm { operands += [.input(part([d, b, h])), .input(part([d, 3 * h]))] }
+          }
+          let op = Recurrent(cell: cell, direction: direction, hiddenSize: h, linearBeforeReset: true)
+          for share in 0..<2 {
+            try cases.single(
+              "\(cell) \(direction) t\(t) b\(b) h\(h) \(share)", .recurrent(op), operands, tolerance: 5e-5)
+          }
+        }
+      }
+    }
+    let op = Recurrent(cell: .lstm, direction: .reverse, hiddenSize: 300)
+    let absent = [LoweredCases.Operand](repeating: .absent, count: 5)
+    for share in 0..<2 {
+      try cases.single(
+        "bytes \(share)", .recurrent(op),
+        [.input(random.tensor(.f32, [4, 1, 1200], scale: 1)), .absent, .constant(random.tensor(.i8, [1, 1200, 300]))]
+          + absent + [.constant(random.tensor(.f32, [1, 1200], scale: 1e-3))], tolerance: 2e-3)
+    }
+    for entry in try cases.plan(threads: 5).entryPoints {
+      let inPasses = entry.body.instructions.contains {
+        if case .kernel(let call) = $0.operation { call.passes != nil } else { false }
+      }
+      #expect(inPasses || entry.name.hasPrefix("rnn"), "\(entry.name)")
+    }
+    try cases.check(threads: 5)
+  }
+
   /// Weights that a target keeps in another form stand in the plan once.
   @Test func repackedWeightsAreStoredOnce() throws {
     let cases = LoweredCases()

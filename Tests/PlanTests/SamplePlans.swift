@@ -140,7 +140,7 @@ enum SamplePlans {
       .kernel(
         KernelCall(
           module: 1, function: "relu_0", sizes: [b.size(n), b.size(n * 1024)], range: b.size(n * 1024),
-          grain: b.size(4096))),
+          grain: b.size(4096), passes: b.size(n + 1))),
       [flat, nil], [relu], "relu", inPlace: [InPlace(operand: 0, result: 0)])
 
     b.emit(.bindSymbols([1]), [index], [], "bind k")

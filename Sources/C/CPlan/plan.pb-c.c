@@ -2605,7 +2605,7 @@ const ProtobufCMessageDescriptor swage_plan__in_place__descriptor =
   (ProtobufCMessageInit) swage_plan__in_place__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor swage_plan__kernel__field_descriptors[5] =
+static const ProtobufCFieldDescriptor swage_plan__kernel__field_descriptors[6] =
 {
   {
     "module",
@@ -2667,18 +2667,31 @@ static const ProtobufCFieldDescriptor swage_plan__kernel__field_descriptors[5] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "passes",
+    6,
+    PROTOBUF_C_LABEL_OPTIONAL,
+    PROTOBUF_C_TYPE_UINT32,
+    offsetof(SwagePlan__Kernel, has_passes),
+    offsetof(SwagePlan__Kernel, passes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned swage_plan__kernel__field_indices_by_name[] = {
   1,   /* field[1] = function */
   4,   /* field[4] = grain */
   0,   /* field[0] = module */
+  5,   /* field[5] = passes */
   3,   /* field[3] = range */
   2,   /* field[2] = sizes */
 };
 static const ProtobufCIntRange swage_plan__kernel__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 6 }
 };
 const ProtobufCMessageDescriptor swage_plan__kernel__descriptor =
 {
@@ -2688,7 +2701,7 @@ const ProtobufCMessageDescriptor swage_plan__kernel__descriptor =
   "SwagePlan__Kernel",
   "swage_plan",
   sizeof(SwagePlan__Kernel),
-  5,
+  6,
   swage_plan__kernel__field_descriptors,
   swage_plan__kernel__field_indices_by_name,
   1,  swage_plan__kernel__number_ranges,

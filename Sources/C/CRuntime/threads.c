@@ -25,6 +25,7 @@ struct launch {
   const int64_t *sizes;
   int64_t range;
   int64_t chunks;
+  int64_t passes;
 };
 
 // libgomp may give fewer threads than asked for, so that a thread takes every n-th chunk.
@@ -32,24 +33,29 @@ static void run_chunks(void *context) {
   const struct launch *launch = context;
   int64_t step = omp_get_num_threads();
   int64_t quotient = launch->range / launch->chunks, remainder = launch->range % launch->chunks;
-  for (int64_t chunk = omp_get_thread_num(); chunk < launch->chunks; chunk += step) {
-    int64_t begin = chunk * quotient + (chunk < remainder ? chunk : remainder);
-    int64_t end = begin + quotient + (chunk < remainder ? 1 : 0);
-    launch->kernel(launch->buffers, launch->sizes, begin, end);
+  for (int64_t pass = 0; pass < launch->passes; ++pass) {
+    int64_t first = pass * launch->range;
+    for (int64_t chunk = omp_get_thread_num(); chunk < launch->chunks; chunk += step) {
+      int64_t begin = chunk * quotient + (chunk < remainder ? chunk : remainder);
+      int64_t end = begin + quotient + (chunk < remainder ? 1 : 0);
+      launch->kernel(launch->buffers, launch->sizes, first + begin, first + end);
+    }
+    if (pass + 1 < launch->passes) GOMP_barrier();
   }
 }
 
-void swage_launch(swage_kernel kernel, void *const *buffers, const int64_t *sizes, int64_t range, int64_t grain) {
-  if (range <= 0) return;
+void swage_launch(swage_kernel kernel, void *const *buffers, const int64_t *sizes, int64_t range, int64_t grain,
+                  int64_t passes) {
+  if (range <= 0 || passes <= 0) return;
   int64_t chunks = grain > 1 ? range / grain : range;
   if (chunks > 1) {
     int64_t threads = omp_get_max_threads();
     if (chunks > threads) chunks = threads;
   }
   if (chunks <= 1) {
-    kernel(buffers, sizes, 0, range);
+    kernel(buffers, sizes, 0, range * passes);
     return;
   }
-  struct launch launch = {kernel, buffers, sizes, range, chunks};
+  struct launch launch = {kernel, buffers, sizes, range, chunks, passes};
   GOMP_parallel(run_chunks, &launch, (unsigned)chunks, 0);
 }

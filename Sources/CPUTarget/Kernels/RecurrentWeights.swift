@@ -10,7 +10,7 @@ struct RecurrentWeights {
   private let h: Int
   private let depth: Expression
   /// nil: as ONNX lays them out.
-  private let tile: ProductTile?
+  let tile: ProductTile?
 
   /// Columns of one gate's sums: whole panels.
   static func columns(_ h: Int, _ type: ScalarType) -> Int {
@@ -49,22 +49,24 @@ struct RecurrentWeights {
   }
 
   /// Sets sums of `[row][gate][column]`, of `width` for each row, to the products of a few rows, which begin at `left` and
-  /// lie `stride` apart, with the weights of `own` gates; or adds to them.
+  /// lie `stride` apart, with a part of the weights of `own` gates; or adds to them.
   func multiply(
-    _ left: Statement.Product.Place, stride: Expression, rows: Expression, gates own: Range<Int>, direction: Expression,
-    to sums: LocalArray, width: Int, accumulates: Bool, _ k: KernelBuilder
+    _ left: Statement.Product.Place, stride: Expression, rows: Expression, gates own: Range<Int>, _ part: RecurrentPart,
+    direction: Expression, to sums: LocalArray, width: Int, accumulates: Bool, _ k: KernelBuilder
   ) {
     guard let tile else {
       return plain(left, stride, rows, own, direction, sums, width, accumulates, k)
     }
     let perGate = tile.panelCount(h)
     let size = tile.panel(depth: 1) * (depth.literal.map { Int($0) } ?? 0)
-    let first = (direction * .i64(gates) + .i64(own.lowerBound)) * .i64(perGate * size)
-    k.product(
-      .init(
-        to: .array(sums, 0), stride: .i64(width), left: left, stride: stride,
-        panel: .buffer(buffer, k.let("panels", first)), size: .i64(size), count: .i64(own.count * perGate), rows: rows,
-        depth: depth, columns: tile.columns, accumulates: accumulates))
+    for (first, count, column) in part.spans(of: own, panels: perGate) {
+      let panel = (direction * .i64(gates) + .i64(first)) * .i64(perGate) + part.firstPanel
+      k.product(
+        .init(
+          to: .array(sums, .i64(column)), stride: .i64(width), left: left, stride: stride,
+          panel: .buffer(buffer, k.let("panels", panel * .i64(size))), size: .i64(size), count: count, rows: rows,
+          depth: depth, columns: tile.columns, accumulates: accumulates))
+    }
   }
 
   /// Row by row and gate by gate, a block of units at a time.

@@ -39,7 +39,8 @@ public struct KernelPrinter {
     }
     let sizes = function.sizes.enumerated().map { "n\($0.offset) = \($0.element)" }
     block("kernel \(function.name)(\((parameters + sizes).joined(separator: ", ")))") {
-      $0.line("units \(function.range), at least \(function.grain) for a thread")
+      let passes = function.passes == 1 ? "" : ", in \(function.passes) passes"
+      $0.line("units \(function.range), at least \(function.grain) for a thread\(passes)")
       $0.print(function.body)
     }
   }

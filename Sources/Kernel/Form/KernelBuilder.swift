@@ -7,6 +7,7 @@ public final class KernelBuilder {
   public let name: String
   public var range: Dim = 1
   public var grain: Dim = 1
+  public var passes: Dim = 1
   private var parameters: [KernelFunction.Parameter] = []
   private var sizes: [Dim] = []
   private var blocks: [[Statement]] = [[]]
@@ -173,6 +174,7 @@ public final class KernelBuilder {
   public func finish() -> KernelFunction {
     precondition(blocks.count == 1, "an open block in \(name)")
     return KernelFunction(
-      name: name, parameters: parameters, sizes: sizes, range: range, grain: grain, body: blocks[0])
+      name: name, parameters: parameters, sizes: sizes, range: range, grain: grain, passes: passes,
+      body: blocks[0])
   }
 }

@@ -20,6 +20,9 @@ public struct KernelFunction: Hashable, Sendable {
   public var range: Dim
   /// Units that one thread should get at least.
   public var grain: Dim
+  /// How often the units are gone through, each pass after the one before: the function is called for the units
+  /// `0 ..< passes·range`, and a unit sees what those of the passes before have written.
+  public var passes: Dim
   /// Runs for each unit.
   public var body: [Statement]
 }

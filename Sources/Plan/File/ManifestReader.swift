@@ -251,7 +251,8 @@ struct ManifestReader {
         .kernel(
           KernelCall(
             module: Int(kernel.module), function: try text(kernel.function, place),
-            sizes: ids(kernel.n_sizes, kernel.sizes), range: Int(kernel.range), grain: Int(kernel.grain))))
+            sizes: ids(kernel.n_sizes, kernel.sizes), range: Int(kernel.range), grain: Int(kernel.grain),
+            passes: kernel.has_passes != 0 ? Int(kernel.passes) : nil)))
     }
     if let call = message.convolution?.pointee {
       found.append(

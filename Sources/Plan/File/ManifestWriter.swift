@@ -148,6 +148,7 @@ struct ManifestWriter {
         $0.packed(3, call.sizes)
         $0.number(4, call.range)
         $0.number(5, call.grain)
+        if let passes = call.passes { $0.numberAlways(6, UInt64(passes)) }
       }
     case .library(.convolution(let call)):
       out.message(21) {

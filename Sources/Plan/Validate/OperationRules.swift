@@ -48,10 +48,10 @@ enum OperationRules {
     if !PlanValidator.isCIdentifier(call.function) {
       context.report(.native, place, "'\(call.function)' is no name for a C function")
     }
-    for size in call.sizes + [call.range, call.grain] where context.checkSizeID(size, place) {
+    for size in call.allSizes where context.checkSizeID(size, place) {
       context.checkIsBound(size, place)
     }
-    for (name, size) in [("range", call.range), ("grain", call.grain)]
+    for (name, size) in [("range", call.range), ("grain", call.grain), ("number of passes", call.passes ?? call.range)]
     where context.entry.sizes.indices.contains(size) {
       if let constant = context.entry.sizes[size].constant, constant < (name == "grain" ? 1 : 0) {
         context.report(.shapes, place, "the \(name) of the kernel is \(constant)")

@@ -91,7 +91,7 @@ struct Schedule {
       var sizes: [SizeID] = []
       switch flat.instruction.operation {
       case .kernel(let call):
-        sizes = call.sizes + [call.range, call.grain]
+        sizes = call.allSizes
         isLength[call.range] = true
       case .library(.convolution(let call)): sizes = call.padsBegin + call.padsEnd
       case .library(.matmul): break

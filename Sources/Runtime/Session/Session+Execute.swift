@@ -39,7 +39,8 @@ extension Session {
       switch step.pointee.kind {
       case .kernel:
         swage_launch(
-          step.pointee.kernel, step.pointee.buffers, step.pointee.sizes, step.pointee.range, step.pointee.grain)
+          step.pointee.kernel, step.pointee.buffers, step.pointee.sizes, step.pointee.range, step.pointee.grain,
+          step.pointee.passes)
       case .library:
         let status = swage_dnn_execute(step.pointee.operation)
         if status != 0 { throw libraryFault(index, status) }

@@ -106,6 +106,15 @@ extension Session {
       }
       step.pointee.range = Int64(try requireSize(call.range, instruction.place))
       step.pointee.grain = Int64(try requireSize(call.grain, instruction.place))
+      step.pointee.passes = 1
+      if let passes = call.passes {
+        step.pointee.passes = Int64(try requireSize(passes, instruction.place))
+        // A kernel counts its units through all passes.
+        if step.pointee.range.multipliedReportingOverflow(by: step.pointee.passes).overflow {
+          throw RuntimeError.sizeOverflow(
+            expression: entryPoint.sizes[passes].description, node: instruction.place)
+        }
+      }
       step.pointee.kind = .kernel
     case .library(let call):
       if case .convolution(let convolution) = call {

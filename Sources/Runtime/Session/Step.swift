@@ -34,6 +34,7 @@ struct Step {
   var sizes: UnsafeMutablePointer<Int64>
   var range: Int64 = 0
   var grain: Int64 = 0
+  var passes: Int64 = 1
   var operation: OpaquePointer?
 }
 

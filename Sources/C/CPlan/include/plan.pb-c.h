@@ -475,10 +475,15 @@ struct  SwagePlan__Kernel
   uint32_t range;
   protobuf_c_boolean has_grain;
   uint32_t grain;
+  /*
+   * Size id: how often the units are gone through, once where it is absent.
+   */
+  protobuf_c_boolean has_passes;
+  uint32_t passes;
 };
 #define SWAGE_PLAN__KERNEL__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&swage_plan__kernel__descriptor) \
-    , 0, 0, 0, {0,NULL}, 0,NULL, 0, 0, 0, 0 }
+    , 0, 0, 0, {0,NULL}, 0,NULL, 0, 0, 0, 0, 0, 0 }
 
 
 struct  SwagePlan__Convolution

@@ -23,7 +23,10 @@ int swage_threads(void);
 
 /// Runs units 0..<range in at most `swage_threads()` contiguous chunks of at least `grain` units each (but for one
 /// chunk, which may be shorter). One chunk runs on the calling thread alone. Nothing runs when `range` is not positive.
-void swage_launch(swage_kernel kernel, void *const *buffers, const int64_t *sizes, int64_t range, int64_t grain);
+/// With several `passes` the units p * range..<(p + 1) * range follow for each pass p; threads meet after each pass, so
+/// that it sees what the passes before have written.
+void swage_launch(swage_kernel kernel, void *const *buffers, const int64_t *sizes, int64_t range, int64_t grain,
+                  int64_t passes);
 
 // MARK: Native modules
 
