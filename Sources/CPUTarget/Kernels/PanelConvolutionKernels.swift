@@ -6,8 +6,9 @@ import SwageTensor
 /// line of the picture, channels last, a filter's line is one run of elements.
 ///
 /// A piece of work is a stretch of results along the last axis, or several short lines of them, for a chunk of filters. What
-/// it reads is copied once, with zeros for what lies outside the picture. Several lines are one product, in which the
-/// positions that hang over from one line to the next are computed too, and dropped.
+/// it reads is copied once, with zeros for what lies outside the picture. Several lines are one product of as many groups
+/// of rows. A matrix unit takes all their positions as rows, in which those that hang over from one line to the next are
+/// computed too, and dropped; lines share the zeros between them, so that there are few of these.
 ///
 /// Where filters move by more than one position, inputs are copied phase by phase (all even positions, then all odd ones),
 /// so that a tap still meets neighbouring results in neighbouring places; then each tap is a product of its own.
@@ -97,14 +98,27 @@ struct PanelConvolutionKernels {
   }
 
   private var reach: Int { (taps - 1) * dilation }
-  /// Whether short lines go together: one distance from result to result takes their inputs as one line.
+  /// Whether short lines go together.
   private var joinsLines: Bool {
-    x.rank == 4 && (isPhased || (stride == 1 && lineStride == 1 && lineDilation == 1))
+    x.rank == 4 && (isPhased || (lineDilation == 1 && (!hangsOver || (stride == 1 && lineStride == 1))))
   }
+  /// Whether joined lines are rows at one distance.
+  private var hangsOver: Bool { tile.usesMatrixUnit }
   /// Taps of a line that are one run of terms.
   private var tapsTogether: Int { dilation == 1 && !isPhased ? taps : 1 }
-  /// Lines that a piece's lines of results meet beside their own.
-  private var moreLines: Int { isPhased ? (lines - 1) / lineStride : lines - 1 }
+  /// Distance of lines of results in what is copied.
+  private var copiedStride: Int { isPhased ? 1 : lineStride }
+  /// Lines that one line of results meets, of each phase.
+  private var linesOfOne: Int { isPhased ? (lines - 1) / lineStride + 1 : lines }
+  /// Lines that so many lines of results meet.
+  private func linesToCopy(for count: Expression) -> Expression {
+    (count - 1) * .i64(copiedStride) + .i64(linesOfOne)
+  }
+  /// Lines of results, at most, for which what they meet is no more than `elements`.
+  private func linesOfResults(_ elements: Int, _ patchWidth: Expression) -> Expression {
+    let copied = Expression.i64(elements / channels / (linePhases * phases)).divided(by: patchWidth)
+    return (copied - .i64(linesOfOne)).maximum(0).divided(by: .i64(copiedStride)) + 1
+  }
 
   private func recipe(_ w: Tensor, _ node: Node, in graph: Graph, threads: Int) -> Recipe? {
     let panelCount = tile.panelCount(filters)
@@ -129,9 +143,7 @@ struct PanelConvolutionKernels {
     let allLines = isFlat ? 1 : k.size(result.shape[1])
     let segment = k.blockSize("block", length, largest: longest, step: tile.rows).minimum(length.maximum(1))
     let segments = k.let("segments", length.ceilDivided(by: segment))
-    let patchWidth = k.let(
-      "patch_width",
-      isPhased ? segment + .i64((taps - 1) / stride) : (segment - 1) * .i64(stride) + .i64(reach + 1))
+    let patchWidth = k.let("patch_width", patchWidth(segment, segments))
     let height = joinsLines ? lineCount(k, length, allLines, segments, patchWidth) : 1
     let band =
       joinsLines && !tile.usesMatrixUnit
@@ -140,7 +152,7 @@ struct PanelConvolutionKernels {
     let lineBlocks = k.let("line_blocks", allLines.ceilDivided(by: band))
     let stretches = k.let("stretches", k.size(result.shape[0]) * lineBlocks * segments)
     let current = k.variable("current", .i64(-1))
-    let patch = k.array("patch", of: element, count: patchElements)
+    let patch = k.array("patch", of: element, count: patchElements + sharedZeros * channels)
     let sums = k.array("sums", of: tile.sums, count: mostPositions * width)
     let work = result.shape.reduce(1, *) * Dim(lines * taps * channels)
     k.share(stretches * .i64(order.chunks), units: threads * 4, work: work) { item in
@@ -154,30 +166,32 @@ struct PanelConvolutionKernels {
       let valid = k.let("valid", (allLines - firstLine).minimum(band))
       k.if(stretch.notEqual(current.value)) {
         if isPhased {
-          copyPhases(k, source, to: patch, patchWidth, lines: valid + .i64(moreLines), batch, firstLine, first)
+          copyPhases(k, source, to: patch, patchWidth, lines: linesToCopy(for: valid), batch, firstLine, first)
         } else {
-          copyInput(k, source, to: patch, patchWidth, lines: valid + .i64(moreLines), batch, firstLine, first)
+          copyInput(k, source, to: patch, patchWidth, lines: linesToCopy(for: valid), batch, firstLine, first)
         }
         k.assign(current, stretch)
       }
       let own = k.let("own", (Expression.i64(panelCount) - panel).minimum(.i64(perChunk)))
       let weights = k.let("weights", panel * .i64(lines * runs * runSize))
       let column = k.let("column", panel * .i64(columns))
-      let size = k.let("phase_size", (valid + .i64(moreLines)) * patchWidth)
+      let size = k.let("phase_size", linesToCopy(for: valid) * patchWidth)
       k.loop("part", to: valid.ceilDivided(by: height)) { part in
         let line = k.let("line", part * height)
         let lineCount = k.let("line_count", (valid - line).minimum(height))
-        let rows = k.let("rows", (lineCount - 1) * patchWidth + count)
+        let rows = hangsOver ? k.let("rows", (lineCount - 1) * patchWidth + count) : count
+        let lineDistance = k.let("line_distance", patchWidth * .i64(copiedStride * channels))
         func product(
           _ first: Expression, stride: Int, distance: Expression, runs count: Int, after: Int, adds: Bool
         ) {
           k.product(
             .init(
               to: .array(sums, 0), stride: .i64(width),
-              left: .array(patch, (line * patchWidth + first) * .i64(channels)),
+              left: .array(patch, line * lineDistance + first * .i64(channels)),
               stride: .i64(stride * channels), distance: distance * .i64(channels),
               panel: .buffer(filter, weights + .i64(after * runSize)), size: .i64(lines * runs * runSize), count: own,
-              rows: rows, runs: .i64(count), depth: .i64(depth), columns: columns, accumulates: adds,
+              rows: rows, groups: hangsOver ? 1 : lineCount, groupDistance: hangsOver ? 0 : lineDistance,
+              runs: .i64(count), depth: .i64(depth), columns: columns, accumulates: adds,
               isFollowed: order.isFar))
         }
         if isPhased {
@@ -205,7 +219,7 @@ struct PanelConvolutionKernels {
           let row = k.let("row", offset(place, k.broadcastStrides(result.shape, to: result.shape)))
           k.loop("i", to: count) { i in
             rest.store(
-              sums, at: k.let("from", (inner * patchWidth + i) * .i64(width)), panels: own, to: y,
+              sums, at: k.let("from", (inner * (hangsOver ? patchWidth : count) + i) * .i64(width)), panels: own, to: y,
               line: row + (first + i) * .i64(filters), from: column, filters: filters, columns: columns,
               place: place + [first + i], k)
           }
@@ -220,17 +234,35 @@ struct PanelConvolutionKernels {
     return recipe
   }
 
+  /// Positions of zeros that neighbouring lines have in common where a piece has whole lines: what is right of one is left
+  /// of the next.
+  private var sharedZeros: Int {
+    guard joinsLines, hangsOver, !isPhased, let left = op.padsBegin[1].constant, let right = op.padsEnd[1].constant
+    else { return 0 }
+    return max(0, min(left, right))
+  }
+
+  /// The distance from line to line in what is copied.
+  private func patchWidth(_ segment: Expression, _ segments: Expression) -> Expression {
+    if isPhased { return segment + .i64((taps - 1) / stride) }
+    let width = (segment - 1) * .i64(stride) + .i64(reach + 1)
+    guard sharedZeros > 0, segments.literal ?? 1 == 1 else { return width }
+    let narrow = width - .i64(sharedZeros)
+    return segments.literal == nil ? .choose(segments.equal(1), narrow, width) : narrow
+  }
+
   /// Lines of results of a piece: as many as fit `mostPositions` and the copied inputs.
   private func lineCount(
     _ k: KernelBuilder, _ length: Expression, _ allLines: Expression, _ segments: Expression, _ patchWidth: Expression
   ) -> Expression {
     let byPositions =
-      (Expression.i64(mostPositions) - length.minimum(.i64(mostPositions))).divided(by: patchWidth) + 1
-    let byInputs =
-      Expression.i64(patchElements / channels / (linePhases * phases)).divided(by: patchWidth) - .i64(moreLines)
-    let several = byPositions.minimum(byInputs).minimum(allLines).maximum(1)
-    if let segments = segments.literal { return segments == 1 ? k.let("height", several) : 1 }
-    return k.let("height", .choose(segments.equal(1), several, 1))
+      hangsOver
+      ? (Expression.i64(mostPositions) - length.minimum(.i64(mostPositions))).divided(by: patchWidth) + 1
+      : Expression.i64(mostPositions).divided(by: length.maximum(1))
+    let several = byPositions.minimum(linesOfResults(patchElements, patchWidth)).minimum(allLines).maximum(1)
+    let even = allLines.ceilDivided(by: allLines.ceilDivided(by: several).maximum(1)).maximum(1)
+    if let segments = segments.literal { return segments == 1 ? k.let("height", even) : 1 }
+    return k.let("height", .choose(segments.equal(1), even, 1))
   }
 
   /// Lines of results that share what is copied for them, a whole number of times `height`: they meet the same lines of
@@ -239,8 +271,7 @@ struct PanelConvolutionKernels {
     _ k: KernelBuilder, _ allLines: Expression, _ height: Expression, _ stretches: Expression, _ patchWidth: Expression,
     pieces: Int, _ threads: Int
   ) -> Expression {
-    let perLine = patchElements / 2 / channels / (linePhases * phases)
-    let byInputs = (Expression.i64(perLine).divided(by: patchWidth) - .i64(moreLines)).divided(by: height)
+    let byInputs = linesOfResults(patchElements / 2, patchWidth).divided(by: height)
     let byThreads = (stretches * allLines * .i64(pieces)).divided(by: height * .i64(threads * 8))
     let parts = byInputs.minimum(byThreads).minimum(4).maximum(1)
     return k.let("band", (parts * height).minimum(allLines.maximum(1)))
@@ -257,6 +288,12 @@ struct PanelConvolutionKernels {
     let low = k.let("low", (Expression.i64(0) - from).maximum(0).minimum(patchWidth))
     let high = k.let("high", (width - from).maximum(low).minimum(patchWidth))
     let size = Expression.i64(channels)
+    if sharedZeros > 0 {
+      // What the last line meets of the zeros that it would share.
+      k.loop("i", to: .i64(sharedZeros * channels), .vector) {
+        k.store(patch, lines * patchWidth * size + $0, .literal(0, element.computeType))
+      }
+    }
     k.loop("line", to: lines) { line in
       let at = k.let("at", line * patchWidth * size)
       func copy(_ start: Expression) {

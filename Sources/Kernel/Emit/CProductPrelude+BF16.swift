@@ -55,8 +55,8 @@ extension CProductPrelude {
       } \
       static __attribute__((noinline, unused)) void swage_product_bf16_##COLUMNS( \
           float *to, int64_t to_stride, const uint16_t *left, int64_t left_stride, int64_t left_distance, \
-          const uint16_t *panel, int64_t panel_size, int64_t panels, int64_t rows, int64_t runs, int64_t depth, \
-          bool accumulates, bool asks) { \
+          const uint16_t *panel, int64_t panel_size, int64_t panels, int64_t rows, int64_t groups, \
+          int64_t group_distance, int64_t runs, int64_t depth, bool accumulates, bool asks) { \
         int64_t blocks = (depth + 2 * SWAGE_TERMS - 1) / (2 * SWAGE_TERMS); \
         int64_t block = blocks > 0 ? ((depth + blocks - 1) / blocks + 1) & ~(int64_t)1 : 2; \
         for (int64_t p = 0; p < panels; ++p, to += COLUMNS, panel += panel_size) \
@@ -66,7 +66,6 @@ extension CProductPrelude {
             do { \
               int64_t terms = depth - from < block ? depth - from : block; \
               bool adds = accumulates || run != 0 || from != 0; \
-              int64_t r = 0; \
               SWAGE_EACH_ROWS(swage_pairs_##COLUMNS, lines + from * COLUMNS, SWAGE_ASKS_NOT) \
               from += block; \
             } while (from < depth); \
@@ -76,11 +75,11 @@ extension CProductPrelude {
     #if defined(SWAGE_TILES)
     static __attribute__((noinline, unused)) void swage_product_bf16_32(
         float *to, int64_t to_stride, const uint16_t *left, int64_t left_stride, int64_t left_distance,
-        const uint16_t *panel, int64_t panel_size, int64_t panels, int64_t rows, int64_t runs, int64_t depth, bool adds,
-        bool asks) {
+        const uint16_t *panel, int64_t panel_size, int64_t panels, int64_t rows, int64_t groups, int64_t group_distance,
+        int64_t runs, int64_t depth, bool adds, bool asks) {
       swage_tile_terms t = {(const char *)left, (const char *)panel, left_stride * 2, left_distance * 2,
                             (depth + 1) / 2 * 128, runs, depth * 2, panel_size * 2};
-      swage_tile_product(to, to_stride, t, panels, rows, adds, asks, 0);
+      swage_tile_groups(to, to_stride, t, panels, rows, groups, group_distance * 2, adds, asks, 0);
     }
     #else
     SWAGE_PAIRS(32)

@@ -114,9 +114,9 @@ extension CProductPrelude {
       } \
       static __attribute__((noinline, unused)) void swage_quads_product_##COLUMNS( \
           int32_t *to, int64_t to_stride, const uint8_t *left, int64_t left_stride, int64_t left_distance, \
-          const int8_t *panel, int64_t panel_size, int64_t panels, int64_t rows, int64_t runs, int64_t depth, \
-          bool accumulates) { \
-        if (rows == 1) { \
+          const int8_t *panel, int64_t panel_size, int64_t panels, int64_t rows, int64_t groups, \
+          int64_t group_distance, int64_t runs, int64_t depth, bool accumulates) { \
+        if (rows == 1 && groups == 1) { \
           for (; panels >= 4; panels -= 4, to += 4 * COLUMNS, panel += 4 * panel_size) \
             swage_quads_line_##COLUMNS(to, left, left_distance, panel, panel_size, runs, depth, accumulates, 4); \
           for (; panels >= 2; panels -= 2, to += 2 * COLUMNS, panel += 2 * panel_size) \
@@ -132,7 +132,6 @@ extension CProductPrelude {
             do { \
               int64_t terms = depth - from < block ? depth - from : block; \
               bool adds = accumulates || run != 0 || from != 0; \
-              int64_t r = 0; \
               SWAGE_EACH_ROWS(swage_quads_##COLUMNS, lines + from * COLUMNS, SWAGE_ASKS_NOT) \
               from += block; \
             } while (from < depth); \
@@ -140,11 +139,11 @@ extension CProductPrelude {
       } \
       static __attribute__((noinline, unused)) void swage_product_u8_##COLUMNS( \
           int32_t *to, int64_t to_stride, const uint8_t *left, int64_t left_stride, int64_t left_distance, \
-          const int8_t *panel, int64_t panel_size, int64_t panels, int64_t rows, int64_t runs, int64_t depth, \
-          bool adds, bool asks) { \
+          const int8_t *panel, int64_t panel_size, int64_t panels, int64_t rows, int64_t groups, \
+          int64_t group_distance, int64_t runs, int64_t depth, bool adds, bool asks) { \
         SWAGE_QUADS_ON_TILES(COLUMNS) \
         swage_quads_product_##COLUMNS(to, to_stride, left, left_stride, left_distance, panel, panel_size, panels, \
-                                      rows, runs, depth, adds); \
+                                      rows, groups, group_distance, runs, depth, adds); \
       }
     // A few rows leave most of a tile empty.
     #if defined(SWAGE_TILES)
@@ -152,7 +151,7 @@ extension CProductPrelude {
       if (COLUMNS == 32 && rows > 8) { \
         swage_tile_terms t = {(const char *)left, (const char *)panel, left_stride, left_distance, \
                               (depth + 3) / 4 * 128, runs, depth, panel_size}; \
-        swage_tile_product(to, to_stride, t, panels, rows, adds, asks, 1); \
+        swage_tile_groups(to, to_stride, t, panels, rows, groups, group_distance, adds, asks, 1); \
         return; \
       }
     #else

@@ -171,6 +171,13 @@ extension CProductPrelude {
         if (own < 32) swage_tiles_begin();
       }
     }
+
+    SWAGE_INLINE void swage_tile_groups(
+        void *to, int64_t to_stride, swage_tile_terms t, int64_t panels, int64_t rows, int64_t groups,
+        int64_t group_distance, bool adds, bool asks, const int bytes) {
+      for (int64_t group = 0; group < groups; ++group, t.left += group_distance)
+        swage_tile_product((char *)to + group * rows * to_stride * 4, to_stride, t, panels, rows, adds, asks, bytes);
+    }
     #else
     #define swage_tiles_begin() (void)0
     #define swage_tiles_end() (void)0

@@ -20,22 +20,40 @@ enum CProductPrelude {
     #define SWAGE_TILE_ROWS 3
     #endif
     #define SWAGE_UNROLLED _Pragma("clang loop unroll(full)") for
-    // The rows of a block: whole tiles, then smaller ones, of which the last ones wait for each addition.
-    #define SWAGE_SOME_ROWS(TILE, LINES, COUNT, ASK) \
-      for (; r + (COUNT) <= rows; r += (COUNT)) \
-        TILE(to + r * to_stride, to_stride, first + r * left_stride + from, left_stride, LINES, terms, adds, \
-             ASK(LINES, COUNT) COUNT);
-    #if SWAGE_TILE_ROWS > 6
-    #define SWAGE_TWO_ROWS(TILE, LINES, ASK) SWAGE_SOME_ROWS(TILE, LINES, 2, ASK)
+    // The rows of a block, group by group: as few tiles as there can be, of about the same size, since small ones wait for
+    // each addition.
+    #define SWAGE_ROWS(TILE, LINES, COUNT, ASK) \
+      case COUNT: \
+        TILE(to + (group * rows + r) * to_stride, to_stride, first + group * group_distance + r * left_stride + from, \
+             left_stride, LINES, terms, adds, ASK(LINES, COUNT) COUNT); \
+        break;
+    #define SWAGE_THREE_ROWS(TILE, LINES, ASK) \
+      SWAGE_ROWS(TILE, LINES, 1, ASK) SWAGE_ROWS(TILE, LINES, 2, ASK) SWAGE_ROWS(TILE, LINES, 3, ASK)
+    #if SWAGE_TILE_ROWS >= 6
+    #define SWAGE_SIX_ROWS(TILE, LINES, ASK) \
+      SWAGE_ROWS(TILE, LINES, 4, ASK) SWAGE_ROWS(TILE, LINES, 5, ASK) SWAGE_ROWS(TILE, LINES, 6, ASK)
     #else
-    #define SWAGE_TWO_ROWS(TILE, LINES, ASK)
+    #define SWAGE_SIX_ROWS(TILE, LINES, ASK)
+    #endif
+    #if SWAGE_TILE_ROWS >= 12
+    #define SWAGE_TWELVE_ROWS(TILE, LINES, ASK) \
+      SWAGE_ROWS(TILE, LINES, 7, ASK) SWAGE_ROWS(TILE, LINES, 8, ASK) SWAGE_ROWS(TILE, LINES, 9, ASK) \
+      SWAGE_ROWS(TILE, LINES, 10, ASK) SWAGE_ROWS(TILE, LINES, 11, ASK) SWAGE_ROWS(TILE, LINES, 12, ASK)
+    #else
+    #define SWAGE_TWELVE_ROWS(TILE, LINES, ASK)
     #endif
     #define SWAGE_EACH_ROWS(TILE, LINES, ASK) \
-      SWAGE_SOME_ROWS(TILE, LINES, SWAGE_TILE_ROWS, ASK) \
-      SWAGE_SOME_ROWS(TILE, LINES, SWAGE_TILE_ROWS * 2 / 3, ASK) \
-      SWAGE_SOME_ROWS(TILE, LINES, SWAGE_TILE_ROWS / 3, ASK) \
-      SWAGE_TWO_ROWS(TILE, LINES, ASK) \
-      SWAGE_SOME_ROWS(TILE, LINES, 1, ASK)
+      for (int64_t group = 0; group < groups && rows > 0; ++group) { \
+        int64_t tiles = (rows + SWAGE_TILE_ROWS - 1) / SWAGE_TILE_ROWS, least = rows / tiles, more = rows % tiles; \
+        for (int64_t r = 0, t = 0, height; t < tiles; ++t, r += height) { \
+          height = least + (t < more); \
+          switch (height) { \
+            SWAGE_THREE_ROWS(TILE, LINES, ASK) \
+            SWAGE_SIX_ROWS(TILE, LINES, ASK) \
+            SWAGE_TWELVE_ROWS(TILE, LINES, ASK) \
+          } \
+        } \
+      }
     #define SWAGE_ASKS_NOT(LINES, COUNT)
     // What the next panel has in this place comes to the second-level cache meanwhile, where it may be far away: each tile
     // asks for its share of it.
@@ -47,8 +65,8 @@ enum CProductPrelude {
     #define SWAGE_ASKS 1
     #endif
     #define SWAGE_ASKS_NEXT(LINES, COUNT) \
-      (const char *)(LINES + panel_size) + r * bytes / rows, \
-          asks && SWAGE_ASKS ? 4 * (COUNT) * bytes / (rows * (terms > 0 ? terms : 1)) : 0,
+      (const char *)(LINES + panel_size) + (group * rows + r) * bytes / (groups * rows), \
+          asks && SWAGE_ASKS ? 4 * (COUNT) * bytes / (groups * rows * (terms > 0 ? terms : 1)) : 0,
     // Terms of a block at most: the panel's part is 24 KiB on AVX2, 48 KiB on AVX-512.
     #define SWAGE_TERMS 384
 
@@ -107,8 +125,9 @@ enum CProductPrelude {
       } \
       static __attribute__((noinline, unused)) void swage_product_##NAME( \
           T *to, int64_t to_stride, const T *left, int64_t left_stride, int64_t left_distance, const T *panel, \
-          int64_t panel_size, int64_t panels, int64_t rows, int64_t runs, int64_t depth, bool accumulates, bool asks) { \
-        if (rows == 1) { \
+          int64_t panel_size, int64_t panels, int64_t rows, int64_t groups, int64_t group_distance, int64_t runs, \
+          int64_t depth, bool accumulates, bool asks) { \
+        if (rows == 1 && groups == 1) { \
           for (; panels >= 4; panels -= 4, to += 4 * COLUMNS, panel += 4 * panel_size) \
             swage_line_##NAME(to, left, left_distance, panel, panel_size, runs, depth, accumulates, 4); \
           for (; panels >= 2; panels -= 2, to += 2 * COLUMNS, panel += 2 * panel_size) \
@@ -125,7 +144,6 @@ enum CProductPrelude {
               const T *own = lines + from * COLUMNS; \
               int64_t bytes = terms * COLUMNS * (int64_t)sizeof(T); \
               bool adds = accumulates || run != 0 || from != 0; \
-              int64_t r = 0; \
               SWAGE_EACH_ROWS(swage_tile_##NAME, own, SWAGE_ASKS_NEXT) \
               from += block; \
             } while (from < depth); \

@@ -134,7 +134,9 @@ public struct KernelPrinter {
     let operands =
       [place(product.to), text(product.toStride), place(product.left), text(product.leftStride)]
       + [text(product.leftDistance), place(product.panel), text(product.panelSize), text(product.panels)]
-      + [text(product.rows), text(product.runs), text(product.depth)]
+      + [
+        text(product.rows), text(product.groups), text(product.groupDistance), text(product.runs), text(product.depth),
+      ]
     if dialect.language == .text {
       let name = (product.accumulates ? "add_product" : "product") + (product.isFollowed ? "_and_fetch" : "")
       return "\(name)(\(operands.joined(separator: ", ")), \(product.columns))"

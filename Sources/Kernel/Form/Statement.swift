@@ -79,6 +79,9 @@ public indirect enum Statement: Hashable, Sendable {
   /// exactly `columns` columns, and `runs` runs of `depth` terms. All elements are f32, or all f64. The terms of an element
   /// are summed in one order, whatever the number of rows.
   ///
+  /// There may be several `groups` of so many rows: group g begins g · groupDistance behind `left`, and the rows of its
+  /// results follow those of the group before.
+  ///
   /// Elements of bf16 are summed in f32; those of u8, whose panels are of i8, in i32, which wraps. Their panels hold two
   /// or four terms beside each other, as matrix units take them: term i of a run is at (i / n · columns + c) · n + i % n.
   /// Zeros follow where `depth` is no multiple of n.
@@ -105,6 +108,8 @@ public indirect enum Statement: Hashable, Sendable {
     public var panelSize: Expression
     public var panels: Expression
     public var rows: Expression
+    public var groups: Expression
+    public var groupDistance: Expression
     public var runs: Expression
     public var depth: Expression
     public var columns: Int
@@ -115,8 +120,8 @@ public indirect enum Statement: Hashable, Sendable {
     public init(
       to: Place, stride toStride: Expression, left: Place, stride leftStride: Expression,
       distance leftDistance: Expression = 0, panel: Place, size panelSize: Expression, count panels: Expression,
-      rows: Expression, runs: Expression = 1, depth: Expression, columns: Int, accumulates: Bool,
-      isFollowed: Bool = false
+      rows: Expression, groups: Expression = 1, groupDistance: Expression = 0, runs: Expression = 1,
+      depth: Expression, columns: Int, accumulates: Bool, isFollowed: Bool = false
     ) {
       self.to = to
       self.toStride = toStride
@@ -127,6 +132,8 @@ public indirect enum Statement: Hashable, Sendable {
       self.panelSize = panelSize
       self.panels = panels
       self.rows = rows
+      self.groups = groups
+      self.groupDistance = groupDistance
       self.runs = runs
       self.depth = depth
       self.columns = columns

@@ -30,13 +30,19 @@ extension Pipeline {
     // Recognisers look for what exporters write: single steps, channels first.
     stages += [
       .once(recognizeActivations), .once(recognizeSoftmax), .once(recognizeNorms), .once(recognizeAttention),
-      .once(foldIntoConvolution), .once(mergeLinearChains), .once(splitProducts), .once(flushSubnormals),
+      .repeating([foldIntoConvolution], rounds: 3), .once(mergeLinearChains), .once(splitProducts),
+      .once(flushSubnormals),
     ]
     // Layout and precision want whole operations, and leave casts and transposes to simplify.
+    let settling: [Stage] = [
+      .repeating(simplification, rounds: 8),
+      .repeating([freeTransposes, algebraic, commonSubexpressions, deadCode], rounds: 4),
+    ]
     if options.usesChannelsLast { stages.append(.once(channelsLast)) }
-    if options.precision != .f32 { stages.append(.once(reducePrecision)) }
-    stages.append(.repeating(simplification, rounds: 8))
-    stages.append(.repeating([freeTransposes, algebraic, commonSubexpressions, deadCode], rounds: 4))
+    stages += settling
+    // Exporters that write channels last put transposes between a convolution and its normalisation.
+    if options.usesChannelsLast { stages.append(.repeating([foldIntoConvolution], rounds: 3)) }
+    if options.precision != .f32 { stages += [.once(reducePrecision)] + settling }
     // Fusion of epilogues and elementwise chains wants the final layout and types.
     stages += [.once(fuseEpilogues), .once(fuseElementwise), .once(commonSubexpressions), .once(deadCode)]
     return Pipeline(stages)

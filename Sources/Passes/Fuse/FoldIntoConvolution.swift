@@ -3,7 +3,8 @@ import SwageTensor
 
 /// Neighbours of a convolution that disappear into its weights and pads.
 public let foldIntoConvolution = Pass(
-  name: "fold-into-convolution", rules: [scaleIntoConvolution, scalePastBias, padIntoConvolution])
+  name: "fold-into-convolution",
+  rules: [scaleIntoConvolution, scalePastBias, subtractedBias, mergeBiases, padIntoConvolution])
 
 /// A factor for each filter (the first half of a folded batch normalisation) in the weights.
 ///
@@ -49,18 +50,53 @@ let scalePastBias = RewriteRule(name: "scale-past-bias") { node, graph in
       let factors = channelFactors(factor, of: value, op.layout, graph),
       let offsets = channelFactors(bias, of: value, op.layout, graph)
     else { continue }
-    let rank = graph.type(of: value).rank
-    var shape = [Int](repeating: 1, count: rank)
-    shape[op.layout.channelAxis(rank: rank)] = factors.count
-    let type = graph.type(of: value).elementType
     var patch = Patch(replacing: node, covering: [sum], in: graph)
-    let scales = try patch.constant(Tensor(type, shape, doubles: factors))
-    let moved = try patch.constant(Tensor(type, shape, doubles: zip(offsets, factors).map(*)))
+    let scales = try patch.constant(channels(factors, of: value, op.layout, graph))
+    let moved = try patch.constant(channels(zip(offsets, factors).map(*), of: value, op.layout, graph))
     let scaled = try patch.add(.binary(Binary(.mul)), [inner, scales])
     patch.replaceRoot(with: try patch.add(.binary(Binary(.add)), [scaled, moved]))
     return patch
   }
   return nil
+}
+
+/// What is subtracted from every filter's results is a bias: the mean of a batch normalisation that was written out.
+///
+///     %1 = convolution(%0, %w)
+///     %2 = binary(%1, %m) {function = sub}
+///     ->
+///     %2 = binary(%1, %-m) {function = add}
+///
+/// Legal when m is a constant of floats that varies along the channels only. The results are the same to the bit.
+let subtractedBias = RewriteRule(name: "subtracted-bias") { node, graph in
+  guard case .binary(let op) = node.op, op.function == .sub, let (value, offsets) = bias(node, graph),
+    let convolution = graph.soleProducer(of: value), case .convolution(let op) = convolution.op
+  else { return nil }
+  var patch = Patch(replacing: node, covering: [], in: graph)
+  let constant = try patch.constant(channels(offsets, of: value, op.layout, graph))
+  patch.replaceRoot(with: try patch.add(.binary(Binary(.add)), [value, constant]))
+  return patch
+}
+
+/// Two biases as one.
+///
+///     %1 = convolution(%0, %w)
+///     %2 = binary(%1, %b) {function = add}
+///     %3 = binary(%2, %c) {function = add}
+///     ->
+///     %3 = binary(%1, %b+c) {function = add}
+///
+/// Legal when nothing else reads %1 and %2, and b and c are constants of floats that vary along the channels only. One
+/// rounding takes the place of two.
+let mergeBiases = RewriteRule(name: "merge-biases") { node, graph in
+  guard let (value, outer) = bias(node, graph), let sum = graph.soleProducer(of: value),
+    let (inner, first) = bias(sum, graph), let convolution = graph.soleProducer(of: inner),
+    case .convolution(let op) = convolution.op
+  else { return nil }
+  var patch = Patch(replacing: node, covering: [sum], in: graph)
+  let constant = try patch.constant(channels(zip(first, outer).map(+), of: value, op.layout, graph))
+  patch.replaceRoot(with: try patch.add(.binary(Binary(.add)), [inner, constant]))
+  return patch
 }
 
 /// Zeros around the input as pads of the convolution.
@@ -108,6 +144,39 @@ private func scaling(_ node: Node, _ graph: Graph) -> (value: ValueID, factor: T
     return nil
   default: return nil
   }
+}
+
+/// What a node adds to each channel of a convolution's results, or of those and their bias.
+private func bias(_ node: Node, _ graph: Graph) -> (value: ValueID, offsets: [Double])? {
+  guard case .binary(let op) = node.op, op.function == .add || op.function == .sub, let a = node.operands[0],
+    let b = node.operands[1], graph.type(of: node.results[0]).elementType.isFloat
+  else { return nil }
+  for (value, other) in op.function == .add ? [(a, b), (b, a)] : [(a, b)] {
+    guard let constant = graph.constant(other), graph.type(of: value) == graph.type(of: node.results[0]),
+      let layout = layout(of: value, graph), let offsets = channelFactors(constant, of: value, layout, graph)
+    else { continue }
+    return (value, op.function == .add ? offsets : offsets.map { -$0 })
+  }
+  return nil
+}
+
+/// Of the convolution that a value, or what it is the sum of, comes from.
+private func layout(of value: ValueID, _ graph: Graph) -> ImageLayout? {
+  guard let producer = graph.soleProducer(of: value) else { return nil }
+  if case .convolution(let op) = producer.op { return op.layout }
+  guard case .binary = producer.op else { return nil }
+  for operand in producer.operands {
+    if let source = graph.soleProducer(of: operand), case .convolution(let op) = source.op { return op.layout }
+  }
+  return nil
+}
+
+/// Numbers of channels as a tensor that broadcasts to a value.
+private func channels(_ numbers: [Double], of value: ValueID, _ layout: ImageLayout, _ graph: Graph) -> Tensor {
+  let type = graph.type(of: value)
+  var shape = [Int](repeating: 1, count: type.rank)
+  shape[layout.channelAxis(rank: type.rank)] = numbers.count
+  return Tensor(type.elementType, shape, doubles: numbers)
 }
 
 /// One number for each channel; nil where the constant varies along other axes.
