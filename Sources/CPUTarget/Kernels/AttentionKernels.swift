@@ -19,11 +19,14 @@ struct AttentionKernels {
       (1...largestHead).contains(head), (1...largestHead).contains(width)
     else { return nil }
     let tile = ProductTile.of(q.elementType) ?? .f32
+    let valueTile = ProductTile.of(tile.element, filling: width) ?? tile
     let count = v.shape[v.rank - 2]
     let batch = Array(keys.shape.dropLast(2))
     var recipe = Recipe()
     /// Lays out operand `index`, matrices `[rows, n]`, in a step of its own.
-    func panels(_ index: Int, _ x: TensorType, rows: Dim, _ n: Dim, isTransposed: Bool, _ what: String) -> Recipe.Slot {
+    func panels(
+      _ index: Int, _ x: TensorType, _ tile: ProductTile, rows: Dim, _ n: Dim, isTransposed: Bool, _ what: String
+    ) -> Recipe.Slot {
       let lines = tile.whole(rows).floorDivided(by: Dim(tile.together))
       let panelCount = n.ceilDivided(by: Dim(tile.columns))
       let slot = recipe.addTemporary(TensorType(tile.element, batch + [panelCount, lines, Dim(tile.line)]))
@@ -34,10 +37,10 @@ struct AttentionKernels {
           isMain: false))
       return slot
     }
-    let keySlot = panels(1, keys, rows: Dim(head), count, isTransposed: !op.isKeyTransposed, "keys")
-    let valueSlot = panels(2, v, rows: count, Dim(width), isTransposed: false, "values")
+    let keySlot = panels(1, keys, tile, rows: Dim(head), count, isTransposed: !op.isKeyTransposed, "keys")
+    let valueSlot = panels(2, v, valueTile, rows: count, Dim(width), isTransposed: false, "values")
     let mask = node.type(3, in: graph)
-    let kernels = AttentionKernels(op, q: q, tile, mask: mask, head: head, width: width, count: count)
+    let kernels = AttentionKernels(op, q: q, tile, valueTile, mask: mask, head: head, width: width, count: count)
     let reads: [Recipe.Slot?] = [.operand(0), keySlot, valueSlot] + (mask == nil ? [] : [.operand(3)])
     recipe.steps.append(
       .init(action: .kernel(kernels.function()), reads: reads, writes: [.result(0)], label: "attention"))
@@ -92,6 +95,7 @@ struct AttentionKernels {
   private let keyCount: Dim
   private let compute: ScalarType
   private let tile: ProductTile
+  private let valueTile: ProductTile
   private let k: KernelBuilder
   private let (q, keys, v): (KernelBuffer, KernelBuffer, KernelBuffer)
   private let mask: KernelBuffer?
@@ -109,10 +113,12 @@ struct AttentionKernels {
   private var isCoarse: Bool { tile.element == .bf16 }
 
   private init(
-    _ op: Attention, q: TensorType, _ tile: ProductTile, mask: TensorType?, head: Int, width: Int, count: Dim
+    _ op: Attention, q: TensorType, _ tile: ProductTile, _ valueTile: ProductTile, mask: TensorType?, head: Int,
+    width: Int, count: Dim
   ) {
     self.op = op
     self.tile = tile
+    self.valueTile = valueTile
     maskType = mask
     batch = Array(q.shape.dropLast(2))
     self.head = head
@@ -121,7 +127,7 @@ struct AttentionKernels {
     keyCount = count
     compute = q.elementType.computeType
     depth = tile.whole(Dim(head)).constant ?? head
-    sumWidth = tile.panelCount(width) * tile.columns
+    sumWidth = valueTile.panelCount(width) * valueTile.columns
     let largest = tile.usesMatrixUnit ? 64 : 48
     lanes = tile.usesMatrixUnit ? 512 : 256
     block = max(1, min(queries.constant ?? largest, head <= 256 && width <= 256 ? largest : largest / 2))
@@ -194,8 +200,9 @@ struct AttentionKernels {
       k.product(
         .init(
           to: .array(sums, 0), stride: .i64(sumWidth), left: .array(weights, 0), stride: .i64(lanes),
-          panel: .buffer(v, valueStart + from * .i64(tile.columns)), size: valueDepth * .i64(tile.columns),
-          count: .i64(sumWidth / tile.columns), rows: valid, depth: whole, columns: tile.columns, accumulates: true))
+          panel: .buffer(v, valueStart + from * .i64(valueTile.columns)), size: valueDepth * .i64(valueTile.columns),
+          count: .i64(sumWidth / valueTile.columns), rows: valid, depth: whole, columns: valueTile.columns,
+          accumulates: true))
     }
     if full.literal != 0 {
       k.loop("key", to: full, step: lanes) { keyBlock($0, .i64(lanes)) }
