@@ -136,6 +136,21 @@ import Testing
           let kn: [Dim] = transposed ? [Dim(d), .symbol("n")] : [.symbol("n"), Dim(d)]
           let row = Tensor(
             type, [1, n], doubles: (0..<n).map { $0 < (n + 1) / 2 ? 0 : -.infinity })
+          // Keys are hidden from every query of a batch element; from one element, all.
+          let elements = batch.reduce(1, *)
+          let hidden = Tensor(
+            type, batch + [1, n], doubles: (0..<elements * n).map { $0 < n || $0 % 3 == 0 ? -.infinity : 0.5 })
+          for mask in elements > 1 ? [row, hidden] : [row] {
+            try cases.single(
+              "attention with hidden keys", op, [.input(q), .input(k), .input(v), .input(mask)], tolerance: 1e-4)
+          }
+          if n == 64, !transposed {
+            let names: [Dim] = [2, 2, .symbol("n")]
+            try cases.single(
+              "attention to itself", op,
+              [.symbolic(k, names + [Dim(d)]), .symbolic(k, names + [Dim(d)]), .symbolic(v, names + [Dim(e)])],
+              tolerance: 1e-4)
+          }
           try cases.single(
             "attention symbolic", op,
             [

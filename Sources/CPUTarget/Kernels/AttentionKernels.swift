@@ -14,6 +14,7 @@ struct AttentionKernels {
 
   /// nil where the head sizes are not known or too large.
   static func make(_ op: Attention, _ node: Node, in graph: Graph) -> Recipe? {
+    if let recipe = AttentionByColumns.make(op, node, in: graph) { return recipe }
     guard let q = node.type(0, in: graph), let keys = node.type(1, in: graph), let v = node.type(2, in: graph),
       let head = q.shape[q.rank - 1].constant, let width = v.shape[q.rank - 1].constant,
       (1...largestHead).contains(head), (1...largestHead).contains(width)

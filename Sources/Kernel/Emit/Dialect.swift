@@ -54,6 +54,7 @@ public struct Dialect: Sendable {
     case (.c, .vector): "#pragma clang loop vectorize(assume_safety)"
     case (.c, .reduction): "#pragma clang loop vectorize(enable)"
     case (.c, .tail): "SWAGE_TAIL"
+    case (.c, .sequential): "#pragma clang loop vectorize(disable)"
     case (.c, .unroll): "#pragma clang loop unroll(full)"
     }
   }

@@ -60,6 +60,8 @@ public indirect enum Statement: Hashable, Sendable {
       case reduction
       /// As `vector`, for less than a few vectors: elements that are none are masked where the machine can do so.
       case tail
+      /// Iterations one after the other: those of different places would be gathered and scattered.
+      case sequential
       /// Unroll fully.
       case unroll
     }
