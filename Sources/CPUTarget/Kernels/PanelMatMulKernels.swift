@@ -52,7 +52,9 @@ enum PanelMatMulKernels {
     let panelCount = panels.shape[0]
     let width = min(tile.chunk(depth: depth), panelCount * columns)
     let perChunk = width / columns
-    let order = PieceOrder(chunks: (panelCount + perChunk - 1) / perChunk, bytes: panels.byteCount, tile)
+    let order = PieceOrder(
+      chunks: (panelCount + perChunk - 1) / perChunk, bytes: panels.byteCount,
+      leftBytes: rows.constant.map { $0 * depth * tile.bytes }, tile)
     let largest = largestBlock(tile, depth: depth)
     let panelSize = tile.panel(depth: depth)
 

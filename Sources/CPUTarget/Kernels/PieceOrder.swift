@@ -8,12 +8,15 @@ struct PieceOrder {
   /// Whether chunks may come from farther away than the second-level cache.
   let isFar: Bool
 
-  /// `bytes` are those of all chunks.
-  init(chunks: Int, bytes: Int, _ tile: ProductTile) {
+  /// `bytes` are those of all chunks, `leftBytes` those of all rows on the left, where these are known and need not be
+  /// copied: few enough stay in the second-level cache for chunk after chunk, and threads share the chunks instead of rows.
+  init(chunks: Int, bytes: Int, leftBytes: Int? = nil, _ tile: ProductTile) {
     self.chunks = chunks
     // Bytes that may be read once for each block of rows, and of chunks that lie in the second-level cache beside one.
     let near = tile.usesMatrixUnit ? ProductTile.nearBytes : 4 << 20
-    chunksTogether = bytes <= near ? chunks : tile.usesMatrixUnit ? max(1, near * chunks / bytes) : 1
+    let keepsRows = !tile.usesMatrixUnit && leftBytes.map { $0 <= 512 << 10 } ?? false
+    chunksTogether =
+      bytes <= near && !keepsRows ? chunks : tile.usesMatrixUnit ? max(1, near * chunks / bytes) : 1
     isFar = tile.usesMatrixUnit ? chunksTogether < chunks : bytes > 1 << 20
   }
 
