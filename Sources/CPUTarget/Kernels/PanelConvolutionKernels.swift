@@ -102,8 +102,17 @@ struct PanelConvolutionKernels {
   private var joinsLines: Bool {
     x.rank == 4 && (isPhased || (lineDilation == 1 && (!hangsOver || (stride == 1 && lineStride == 1))))
   }
-  /// Whether joined lines are rows at one distance.
-  private var hangsOver: Bool { tile.usesMatrixUnit }
+  /// Whether joined lines are rows at one distance: on a matrix unit, where nothing hangs over, and where lines are so short
+  /// that tiles of their own would wait for each addition.
+  private var hangsOver: Bool {
+    if tile.usesMatrixUnit { return true }
+    guard isPhased || (stride == 1 && lineStride == 1) else { return false }
+    let over = isPhased ? (taps - 1) / stride : reach
+    guard let length = result.shape[result.rank - 2].constant else { return over == 0 }
+    return over == 0 || length + over <= Self.fewestRows
+  }
+  /// Rows of a tile whose additions need not wait for each other.
+  private static let fewestRows = 6
   /// Taps of a line that are one run of terms.
   private var tapsTogether: Int { dilation == 1 && !isPhased ? taps : 1 }
   /// Distance of lines of results in what is copied.
