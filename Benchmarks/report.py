@@ -118,6 +118,7 @@ every side with threads: {facts["threads"]}; load average {facts["load_before"]:
 
 """
     if name == "limits":
+        text += "![time over the operations of a step](plots/growth.png)\n\n"
         return text + table(["what", "precision", "measured"], [[row["what"], row["precision"], row["value"]] for row in suite["rows"]])
     if name == "tuning":
         return text + tuning_text(suite["rows"])
