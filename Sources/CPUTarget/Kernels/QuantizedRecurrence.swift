@@ -46,7 +46,7 @@ struct QuantizedRecurrence {
     _ states: LocalArray, stride: Int, rows: Expression, most: Int, _ part: RecurrentPart, to sums: LocalArray,
     _ direction: Expression, accumulates: Bool, _ k: KernelBuilder, scale scaleOfWeights: (Expression) -> Expression
   ) {
-    let columns = part.isWhole ? perGate * tile.columns : part.columns
+    let columns = part.panels == nil ? perGate * tile.columns : part.columns
     let line = gates * columns
     let bytes = k.array("bytes", of: .u8, count: most * h)
     let products = k.array("byte_sums", of: .i32, count: most * line)
@@ -72,8 +72,8 @@ struct QuantizedRecurrence {
       k.store(scales, row, scale)
       k.store(points, row, point.cast(.i32))
     }
-    for (first, count, column) in part.spans(of: 0..<gates, panels: perGate) {
-      let panel = (direction * .i64(gates) + .i64(first)) * .i64(perGate) + part.firstPanel
+    for (first, count, column) in part.spans(of: 0..<gates, perGate: perGate) {
+      let panel = direction * .i64(gates * perGate) + first
       k.product(
         .init(
           to: .array(products, .i64(column)), stride: .i64(line), left: .array(bytes, 0), stride: .i64(h),

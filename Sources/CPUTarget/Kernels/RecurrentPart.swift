@@ -2,19 +2,15 @@ import SwageKernel
 
 /// The units of a recurrent layer that a piece of work computes: the same panels of every gate.
 struct RecurrentPart {
-  var firstPanel: Expression
-  /// Of each gate.
-  var panelCount: Expression
+  /// The panels of each gate; nil: all of them, so that those of neighbouring gates lie behind each other.
+  var panels: (first: Expression, count: Expression)?
   var firstUnit: Expression
   var unitCount: Expression
   /// Columns of a gate's sums: what the panels have, at most.
   var columns: Int
-  /// Whether these are all panels, so that those of neighbouring gates lie behind each other.
-  var isWhole: Bool
 
   static func whole(h: Int, columns: Int) -> RecurrentPart {
-    RecurrentPart(
-      firstPanel: 0, panelCount: 0, firstUnit: 0, unitCount: .i64(h), columns: columns, isWhole: true)
+    RecurrentPart(panels: nil, firstUnit: 0, unitCount: .i64(h), columns: columns)
   }
 
   /// Share `group` of `groups`, of `h` units in panels of `width`.
@@ -26,14 +22,15 @@ struct RecurrentPart {
     let end = k.let("end_panel", ((group + 1) * .i64(panels)).divided(by: .i64(groups)))
     let unit = k.let("first_unit", first * .i64(width))
     return RecurrentPart(
-      firstPanel: first, panelCount: k.let("panel_count", end - first), firstUnit: unit,
+      panels: (first, k.let("panel_count", end - first)), firstUnit: unit,
       unitCount: k.let("unit_count", (end * .i64(width)).minimum(.i64(h)) - unit),
-      columns: (panels + groups - 1) / groups * width, isWhole: false)
+      columns: (panels + groups - 1) / groups * width)
   }
 
-  /// Runs of panels of `gates`, each with its first gate, how many panels it has, and its first column of the sums.
-  func spans(of gates: Range<Int>, panels: Int) -> [(gate: Int, count: Expression, column: Int)] {
-    if isWhole { return [(gates.lowerBound, .i64(gates.count * panels), 0)] }
-    return gates.map { ($0, panelCount, ($0 - gates.lowerBound) * columns) }
+  /// Runs of panels of `gates`, of which each has `perGate`: the first panel, counted from the first gate's, how many
+  /// there are, and the first column of the sums.
+  func spans(of gates: Range<Int>, perGate: Int) -> [(panel: Expression, count: Expression, column: Int)] {
+    guard let panels else { return [(.i64(gates.lowerBound * perGate), .i64(gates.count * perGate), 0)] }
+    return gates.map { (.i64($0 * perGate) + panels.first, panels.count, ($0 - gates.lowerBound) * columns) }
   }
 }

@@ -59,8 +59,8 @@ struct RecurrentWeights {
     }
     let perGate = tile.panelCount(h)
     let size = tile.panel(depth: 1) * (depth.literal.map { Int($0) } ?? 0)
-    for (first, count, column) in part.spans(of: own, panels: perGate) {
-      let panel = (direction * .i64(gates) + .i64(first)) * .i64(perGate) + part.firstPanel
+    for (first, count, column) in part.spans(of: own, perGate: perGate) {
+      let panel = direction * .i64(gates * perGate) + first
       k.product(
         .init(
           to: .array(sums, .i64(column)), stride: .i64(width), left: left, stride: stride,

@@ -4,7 +4,7 @@ import SwageTensor
 /// Neighbours of a convolution that disappear into its weights and pads.
 public let foldIntoConvolution = Pass(
   name: "fold-into-convolution",
-  rules: [scaleIntoConvolution, scalePastBias, subtractedBias, mergeBiases, padIntoConvolution])
+  rules: [scaleIntoConvolution, scalePastBias, mergeBiases, padIntoConvolution])
 
 /// A factor for each filter (the first half of a folded batch normalisation) in the weights.
 ///
@@ -38,43 +38,20 @@ let scaleIntoConvolution = RewriteRule(name: "scale-into-convolution") { node, g
 ///     %2 = binary(%1, %s) {function = mul}
 ///     %3 = binary(%2, %b·s) {function = add}
 ///
-/// Legal when nothing else reads %1 and %2, and b and s are constants that vary along the channels only.
+/// Legal when nothing else reads %1 and %2, and b and s are constants that vary along the channels only. What is subtracted
+/// (the mean of a batch normalisation that was written out) is a bias too.
 let scalePastBias = RewriteRule(name: "scale-past-bias") { node, graph in
   guard let (value, factor) = scaling(node, graph), let sum = graph.soleProducer(of: value),
-    case .binary(let add) = sum.op, add.function == .add
+    let (inner, offsets) = bias(sum, graph), let convolution = graph.soleProducer(of: inner),
+    case .convolution(let op) = convolution.op, op.epilogue.steps.isEmpty,
+    graph.constant(convolution.operands[1] ?? inner) != nil,
+    let factors = channelFactors(factor, of: value, op.layout, graph)
   else { return nil }
-  for (inner, bias) in [(sum.operands[0], sum.operands[1]), (sum.operands[1], sum.operands[0])] {
-    guard let inner, let convolution = graph.soleProducer(of: inner), case .convolution(let op) = convolution.op,
-      op.epilogue.steps.isEmpty, graph.constant(convolution.operands[1] ?? inner) != nil,
-      let bias = bias.flatMap({ graph.constant($0) }), graph.type(of: inner) == graph.type(of: value),
-      let factors = channelFactors(factor, of: value, op.layout, graph),
-      let offsets = channelFactors(bias, of: value, op.layout, graph)
-    else { continue }
-    var patch = Patch(replacing: node, covering: [sum], in: graph)
-    let scales = try patch.constant(channels(factors, of: value, op.layout, graph))
-    let moved = try patch.constant(channels(zip(offsets, factors).map(*), of: value, op.layout, graph))
-    let scaled = try patch.add(.binary(Binary(.mul)), [inner, scales])
-    patch.replaceRoot(with: try patch.add(.binary(Binary(.add)), [scaled, moved]))
-    return patch
-  }
-  return nil
-}
-
-/// What is subtracted from every filter's results is a bias: the mean of a batch normalisation that was written out.
-///
-///     %1 = convolution(%0, %w)
-///     %2 = binary(%1, %m) {function = sub}
-///     ->
-///     %2 = binary(%1, %-m) {function = add}
-///
-/// Legal when m is a constant of floats that varies along the channels only. The results are the same to the bit.
-let subtractedBias = RewriteRule(name: "subtracted-bias") { node, graph in
-  guard case .binary(let op) = node.op, op.function == .sub, let (value, offsets) = bias(node, graph),
-    let convolution = graph.soleProducer(of: value), case .convolution(let op) = convolution.op
-  else { return nil }
-  var patch = Patch(replacing: node, covering: [], in: graph)
-  let constant = try patch.constant(channels(offsets, of: value, op.layout, graph))
-  patch.replaceRoot(with: try patch.add(.binary(Binary(.add)), [value, constant]))
+  var patch = Patch(replacing: node, covering: [sum], in: graph)
+  let scales = try patch.constant(channels(factors, of: value, op.layout, graph))
+  let moved = try patch.constant(channels(zip(offsets, factors).map(*), of: value, op.layout, graph))
+  let scaled = try patch.add(.binary(Binary(.mul)), [inner, scales])
+  patch.replaceRoot(with: try patch.add(.binary(Binary(.add)), [scaled, moved]))
   return patch
 }
 
@@ -86,8 +63,8 @@ let subtractedBias = RewriteRule(name: "subtracted-bias") { node, graph in
 ///     ->
 ///     %3 = binary(%1, %b+c) {function = add}
 ///
-/// Legal when nothing else reads %1 and %2, and b and c are constants of floats that vary along the channels only. One
-/// rounding takes the place of two.
+/// Legal when nothing else reads %1 and %2, and b and c are constants of floats that vary along the channels only; either
+/// may be subtracted. One rounding takes the place of two.
 let mergeBiases = RewriteRule(name: "merge-biases") { node, graph in
   guard let (value, outer) = bias(node, graph), let sum = graph.soleProducer(of: value),
     let (inner, first) = bias(sum, graph), let convolution = graph.soleProducer(of: inner),

@@ -51,8 +51,9 @@ enum OperationRules {
     for size in call.allSizes where context.checkSizeID(size, place) {
       context.checkIsBound(size, place)
     }
-    for (name, size) in [("range", call.range), ("grain", call.grain), ("number of passes", call.passes ?? call.range)]
-    where context.entry.sizes.indices.contains(size) {
+    var counts = [("range", call.range), ("grain", call.grain)]
+    if let passes = call.passes { counts.append(("number of passes", passes)) }
+    for (name, size) in counts where context.entry.sizes.indices.contains(size) {
       if let constant = context.entry.sizes[size].constant, constant < (name == "grain" ? 1 : 0) {
         context.report(.shapes, place, "the \(name) of the kernel is \(constant)")
       }
