@@ -7,8 +7,8 @@ import SwageTensor
 ///
 /// A piece of work is a stretch of results along the last axis, or several short lines of them, for a chunk of filters. What
 /// it reads is copied once, with zeros for what lies outside the picture. Several lines are one product of as many groups
-/// of rows. A matrix unit takes all their positions as rows, in which those that hang over from one line to the next are
-/// computed too, and dropped; lines share the zeros between them, so that there are few of these.
+/// of rows. A matrix unit takes all their positions as rows, and so do tiles where lines are very short: those that hang
+/// over from one line to the next are computed too, and dropped; lines share the zeros between them, so that there are few.
 ///
 /// Where filters move by more than one position, inputs are copied phase by phase (all even positions, then all odd ones),
 /// so that a tap still meets neighbouring results in neighbouring places; then each tap is a product of its own.

@@ -5,7 +5,7 @@ import SwageTensor
 /// Layers with fewer sequences than threads: threads share the units of each step, and meet after it. A step is a pass of
 /// the kernel; states go from one to the next through memory, in two places that take turns.
 extension RecurrentKernels {
-  /// Products and additions of a step below which the threads' meeting (about a microsecond) costs more than is gained.
+  /// Products and additions of a step below which threads are not made to meet: a judgement, not a measurement.
   private static let leastWork = 1 << 17
   /// The same where the number of sequences is not known.
   private static let leastWorkOfUnknown = 1 << 18
