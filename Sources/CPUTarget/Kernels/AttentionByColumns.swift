@@ -229,7 +229,7 @@ struct AttentionByColumns {
     guard mask != nil || op.isCausal else { return }
     let strides = maskType.map { k.broadcastStrides($0.shape, to: batch + [queries, keyCount]) }
     let start = strides.map { k.let("mask", offset(k.unravel(matrix, batch), $0.dropLast(2))) }
-    k.loop("row", to: count, .sequential) { row in
+    k.loop("row", to: count) { row in
       let term = mask.flatMap { mask in
         strides.flatMap { strides in
           start.map { k.let("term", k.load(mask, $0 + (key + row) * strides[batch.count + 1])) }
@@ -250,7 +250,7 @@ struct AttentionByColumns {
     let zero = Expression.literal(0, compute)
     let (scores, shifts, parts) = (state.scores, state.shifts, state.parts)
     lanes { k.store(shifts, $0, k.load(state.peaks, lane + $0)) }
-    k.loop("row", to: count, .sequential) { row in
+    k.loop("row", to: count) { row in
       lanes { i in
         let score = k.load(scores, row * .i64(columns) + i)
         k.store(shifts, i, .choose(score.greaterThan(k.load(shifts, i)), score, k.load(shifts, i)))
@@ -266,7 +266,7 @@ struct AttentionByColumns {
       k.store(state.corrections, i, correction)
       k.store(parts, i, zero)
     }
-    k.loop("row", to: count, .sequential) { row in
+    k.loop("row", to: count) { row in
       let line = k.let("line", row * .i64(columns))
       lanes { i in
         let weight = k.let("weight", .call(.expBelowZero, [k.load(scores, line + i) - k.load(shifts, i)]))
@@ -277,7 +277,7 @@ struct AttentionByColumns {
     lanes { i in
       k.store(state.totals, lane + i, k.load(state.totals, lane + i) * k.load(state.corrections, i) + k.load(parts, i))
     }
-    k.loop("column", to: .i64(width), .sequential) { column in
+    k.loop("column", to: .i64(width)) { column in
       let line = k.let("line", (lane * .i64(width)) + column * .i64(columns))
       lanes { k.store(state.sums, line + $0, k.load(state.sums, line + $0) * k.load(state.corrections, $0)) }
     }

@@ -155,7 +155,7 @@ public struct KernelPrinter {
       block("for \(name) in \(text(loop.from)) ..< \(text(loop.to))\(step)\(condition)\(hint)") { $0.print(loop.body) }
       return
     }
-    let hint = loop.body.contains(where: \.sharesBytes) ? .plain : loop.hint
+    let hint = compiledHint(of: loop)
     if let pragma = dialect.loopPragma(hint) { line(pragma) }
     let step = loop.step == 1 ? "++\(name)" : "\(name) += \(loop.step)"
     let condition = loop.condition.map { " && \(text($0, 6))" } ?? ""
@@ -163,6 +163,13 @@ public struct KernelPrinter {
       if let pragma = $0.dialect.bodyPragma(hint) { $0.line(pragma) }
       $0.print(loop.body)
     }
+  }
+
+  /// The hint that the compiler gets. It may unroll a short inner loop and vectorise the one around it instead, with
+  /// elements gathered and scattered: what is around a loop to be vectorised stays sequential.
+  private func compiledHint(of loop: Statement.Loop) -> Statement.Loop.Hint {
+    if loop.body.contains(where: \.sharesBytes) { return .plain }
+    return loop.hint == .plain && loop.body.contains(where: \.holdsVectorLoop) ? .sequential : loop.hint
   }
 
   // MARK: - Memory

@@ -48,6 +48,16 @@ public indirect enum Statement: Hashable, Sendable {
     }
   }
 
+  /// Whether a loop that is to be vectorised is here or further in.
+  var holdsVectorLoop: Bool {
+    switch self {
+    case .loop(let loop):
+      [.vector, .reduction, .tail].contains(loop.hint) || loop.body.contains(where: \.holdsVectorLoop)
+    case .branch(_, let then, let otherwise): (then + otherwise).contains(where: \.holdsVectorLoop)
+    default: false
+    }
+  }
+
   /// Rows and columns of `transpose`.
   public static let transposeTile = 16
 
