@@ -26,13 +26,12 @@ struct ProductTile {
   }
 
   /// The tile for results of so many columns: one vector of AVX-512 instead of two where that leaves fewer columns empty.
-  /// It reads more for each product, and so has to save a few percent of them.
   static func of(_ element: ElementType, filling count: Int) -> ProductTile? {
-    guard let tile = of(element), [.f32, .f64].contains(element), swage_cpu_has("avx512f") else { return of(element) }
+    guard let tile = of(element), !tile.usesMatrixUnit, swage_cpu_has("avx512f") else { return of(element) }
     var narrow = tile
     narrow.columns /= 2
     let (few, many) = (narrow.panelCount(count) * narrow.columns, tile.panelCount(count) * tile.columns)
-    return few * 20 <= many * 19 ? narrow : tile
+    return few < many ? narrow : tile
   }
 
   private init(_ element: ElementType, sums: ElementType) {

@@ -33,16 +33,17 @@ extension CProductPrelude {
     #define SWAGE_PAIRS(COLUMNS) \
       SWAGE_INLINE void swage_pairs_##COLUMNS( \
           float *to, int64_t to_stride, const uint16_t *left, int64_t left_stride, const uint16_t *panel, \
-          int64_t depth, bool adds, const int rows) { \
-        enum { lanes = sizeof(swage_pair_sums) / 4, vectors = COLUMNS / lanes }; \
-        swage_pair_sums sums[SWAGE_TILE_ROWS][vectors]; \
+          int64_t panel_size, int64_t depth, bool adds, const int beside, const int rows) { \
+        enum { lanes = sizeof(swage_pair_sums) / 4, own = COLUMNS / lanes }; \
+        const int vectors = own * beside; \
+        swage_pair_sums sums[SWAGE_TILE_ROWS][3 * own]; \
         SWAGE_UNROLLED (int r = 0; r < rows; ++r) \
           SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
             sums[r][v] = adds ? *(const swage_pair_sums *)(to + r * to_stride + v * lanes) : (swage_pair_sums){0}; \
         for (int64_t i = 0; i < depth; i += 2) { \
-          swage_pair_line line[vectors]; \
+          swage_pair_line line[3 * own]; \
           SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
-            line[v] = *(const swage_pair_line *)(panel + i * COLUMNS + v * lanes * 2); \
+            line[v] = *(const swage_pair_line *)(panel + v / own * panel_size + i * COLUMNS + v % own * lanes * 2); \
           SWAGE_UNROLLED (int r = 0; r < rows; ++r) { \
             uint32_t pair = left[r * left_stride + i]; \
             if (i + 1 < depth) __builtin_memcpy(&pair, left + r * left_stride + i, 4); \
@@ -53,23 +54,29 @@ extension CProductPrelude {
           SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
             *(swage_pair_sums *)(to + r * to_stride + v * lanes) = sums[r][v]; \
       } \
+      SWAGE_INLINE void swage_pair_panels_##COLUMNS( \
+          float *to, const uint16_t *panel, int64_t to_stride, const uint16_t *left, int64_t left_stride, \
+          int64_t left_distance, int64_t panel_size, int64_t rows, int64_t groups, int64_t group_distance, \
+          int64_t runs, int64_t depth, bool accumulates, const int beside) { \
+        int64_t blocks = (depth + 2 * SWAGE_TERMS - 1) / (2 * SWAGE_TERMS); \
+        int64_t block = blocks > 0 ? ((depth + blocks - 1) / blocks + 1) & ~(int64_t)1 : 2; \
+        for (int64_t run = 0; run < runs; ++run) { \
+          const uint16_t *lines = panel + run * ((depth + 1) / 2 * 2 * COLUMNS), *first = left + run * left_distance; \
+          int64_t from = 0; \
+          do { \
+            int64_t terms = depth - from < block ? depth - from : block; \
+            bool adds = accumulates || run != 0 || from != 0; \
+            SWAGE_EACH_ROWS(swage_pairs_##COLUMNS, lines + from * COLUMNS, SWAGE_ASKS_NOT) \
+            from += block; \
+          } while (from < depth); \
+        } \
+      } \
       static __attribute__((noinline, unused)) void swage_product_bf16_##COLUMNS( \
           float *to, int64_t to_stride, const uint16_t *left, int64_t left_stride, int64_t left_distance, \
           const uint16_t *panel, int64_t panel_size, int64_t panels, int64_t rows, int64_t groups, \
           int64_t group_distance, int64_t runs, int64_t depth, bool accumulates, bool asks) { \
-        int64_t blocks = (depth + 2 * SWAGE_TERMS - 1) / (2 * SWAGE_TERMS); \
-        int64_t block = blocks > 0 ? ((depth + blocks - 1) / blocks + 1) & ~(int64_t)1 : 2; \
-        for (int64_t p = 0; p < panels; ++p, to += COLUMNS, panel += panel_size) \
-          for (int64_t run = 0; run < runs; ++run) { \
-            const uint16_t *lines = panel + run * ((depth + 1) / 2 * 2 * COLUMNS), *first = left + run * left_distance; \
-            int64_t from = 0; \
-            do { \
-              int64_t terms = depth - from < block ? depth - from : block; \
-              bool adds = accumulates || run != 0 || from != 0; \
-              SWAGE_EACH_ROWS(swage_pairs_##COLUMNS, lines + from * COLUMNS, SWAGE_ASKS_NOT) \
-              from += block; \
-            } while (from < depth); \
-          } \
+        SWAGE_EACH_PANEL(COLUMNS, sizeof(swage_pair_sums) == 4 * COLUMNS, swage_pair_panels_##COLUMNS, to_stride, left, \
+                         left_stride, left_distance, panel_size, rows, groups, group_distance, runs, depth, accumulates) \
       }
     SWAGE_PAIRS(16)
     #if defined(SWAGE_TILES)

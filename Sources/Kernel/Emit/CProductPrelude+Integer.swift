@@ -72,16 +72,17 @@ extension CProductPrelude {
     #define SWAGE_QUADS(COLUMNS) \
       SWAGE_INLINE void swage_quads_##COLUMNS( \
           int32_t *to, int64_t to_stride, const uint8_t *left, int64_t left_stride, const int8_t *panel, \
-          int64_t depth, bool adds, const int rows) { \
-        enum { lanes = sizeof(swage_quad_sums) / 4, vectors = COLUMNS / lanes }; \
-        swage_quad_sums sums[SWAGE_TILE_ROWS][vectors]; \
+          int64_t panel_size, int64_t depth, bool adds, const int beside, const int rows) { \
+        enum { lanes = sizeof(swage_quad_sums) / 4, own = COLUMNS / lanes }; \
+        const int vectors = own * beside; \
+        swage_quad_sums sums[SWAGE_TILE_ROWS][3 * own]; \
         SWAGE_UNROLLED (int r = 0; r < rows; ++r) \
           SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
             sums[r][v] = adds ? *(const swage_quad_sums *)(to + r * to_stride + v * lanes) : (swage_quad_sums){0}; \
         for (int64_t i = 0; i < depth; i += 4) { \
-          swage_quad_line line[vectors]; \
+          swage_quad_line line[3 * own]; \
           SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
-            line[v] = *(const swage_quad_line *)(panel + i * COLUMNS + v * lanes * 4); \
+            line[v] = *(const swage_quad_line *)(panel + v / own * panel_size + i * COLUMNS + v % own * lanes * 4); \
           SWAGE_UNROLLED (int r = 0; r < rows; ++r) { \
             uint32_t quad = swage_quad(left + r * left_stride + i, depth - i); \
             SWAGE_UNROLLED (int v = 0; v < vectors; ++v) sums[r][v] = swage_quad_add(sums[r][v], line[v], quad); \
@@ -112,6 +113,24 @@ extension CProductPrelude {
           SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
             *(swage_quad_sums *)(to + p * COLUMNS + v * lanes) = sums[p][v]; \
       } \
+      SWAGE_INLINE void swage_quad_panels_##COLUMNS( \
+          int32_t *to, const int8_t *panel, int64_t to_stride, const uint8_t *left, int64_t left_stride, \
+          int64_t left_distance, int64_t panel_size, int64_t rows, int64_t groups, int64_t group_distance, \
+          int64_t runs, int64_t depth, bool accumulates, const int beside) { \
+        int64_t blocks = (depth + 4 * SWAGE_TERMS - 1) / (4 * SWAGE_TERMS); \
+        int64_t block = blocks > 0 ? ((depth + blocks - 1) / blocks + 3) & ~(int64_t)3 : 4; \
+        for (int64_t run = 0; run < runs; ++run) { \
+          const int8_t *lines = panel + run * ((depth + 3) / 4 * 4 * COLUMNS); \
+          const uint8_t *first = left + run * left_distance; \
+          int64_t from = 0; \
+          do { \
+            int64_t terms = depth - from < block ? depth - from : block; \
+            bool adds = accumulates || run != 0 || from != 0; \
+            SWAGE_EACH_ROWS(swage_quads_##COLUMNS, lines + from * COLUMNS, SWAGE_ASKS_NOT) \
+            from += block; \
+          } while (from < depth); \
+        } \
+      } \
       static __attribute__((noinline, unused)) void swage_quads_product_##COLUMNS( \
           int32_t *to, int64_t to_stride, const uint8_t *left, int64_t left_stride, int64_t left_distance, \
           const int8_t *panel, int64_t panel_size, int64_t panels, int64_t rows, int64_t groups, \
@@ -122,20 +141,8 @@ extension CProductPrelude {
           for (; panels >= 2; panels -= 2, to += 2 * COLUMNS, panel += 2 * panel_size) \
             swage_quads_line_##COLUMNS(to, left, left_distance, panel, panel_size, runs, depth, accumulates, 2); \
         } \
-        int64_t blocks = (depth + 4 * SWAGE_TERMS - 1) / (4 * SWAGE_TERMS); \
-        int64_t block = blocks > 0 ? ((depth + blocks - 1) / blocks + 3) & ~(int64_t)3 : 4; \
-        for (int64_t p = 0; p < panels; ++p, to += COLUMNS, panel += panel_size) \
-          for (int64_t run = 0; run < runs; ++run) { \
-            const int8_t *lines = panel + run * ((depth + 3) / 4 * 4 * COLUMNS); \
-            const uint8_t *first = left + run * left_distance; \
-            int64_t from = 0; \
-            do { \
-              int64_t terms = depth - from < block ? depth - from : block; \
-              bool adds = accumulates || run != 0 || from != 0; \
-              SWAGE_EACH_ROWS(swage_quads_##COLUMNS, lines + from * COLUMNS, SWAGE_ASKS_NOT) \
-              from += block; \
-            } while (from < depth); \
-          } \
+        SWAGE_EACH_PANEL(COLUMNS, sizeof(swage_quad_sums) == 4 * COLUMNS, swage_quad_panels_##COLUMNS, to_stride, left, \
+                         left_stride, left_distance, panel_size, rows, groups, group_distance, runs, depth, accumulates) \
       } \
       static __attribute__((noinline, unused)) void swage_product_u8_##COLUMNS( \
           int32_t *to, int64_t to_stride, const uint8_t *left, int64_t left_stride, int64_t left_distance, \

@@ -24,8 +24,9 @@ enum CProductPrelude {
     // each addition.
     #define SWAGE_ROWS(TILE, LINES, COUNT, ASK) \
       case COUNT: \
-        TILE(to + (group * rows + r) * to_stride, to_stride, first + group * group_distance + r * left_stride + from, \
-             left_stride, LINES, terms, adds, ASK(LINES, COUNT) COUNT); \
+        if (COUNT <= most) \
+          TILE(to + (group * rows + r) * to_stride, to_stride, first + group * group_distance + r * left_stride + from, \
+               left_stride, LINES, panel_size, terms, adds, ASK(LINES, COUNT) beside, COUNT); \
         break;
     #define SWAGE_THREE_ROWS(TILE, LINES, ASK) \
       SWAGE_ROWS(TILE, LINES, 1, ASK) SWAGE_ROWS(TILE, LINES, 2, ASK) SWAGE_ROWS(TILE, LINES, 3, ASK)
@@ -44,7 +45,8 @@ enum CProductPrelude {
     #endif
     #define SWAGE_EACH_ROWS(TILE, LINES, ASK) \
       for (int64_t group = 0; group < groups && rows > 0; ++group) { \
-        int64_t tiles = (rows + SWAGE_TILE_ROWS - 1) / SWAGE_TILE_ROWS, least = rows / tiles, more = rows % tiles; \
+        const int64_t most = beside == 3 ? SWAGE_TILE_ROWS * 2 / 3 : SWAGE_TILE_ROWS; \
+        int64_t tiles = (rows + most - 1) / most, least = rows / tiles, more = rows % tiles; \
         for (int64_t r = 0, t = 0, height; t < tiles; ++t, r += height) { \
           height = least + (t < more); \
           switch (height) { \
@@ -54,6 +56,15 @@ enum CProductPrelude {
           } \
         } \
       }
+    // Panels of one vector (of AVX-512) go side by side, two at a time and the last three of an odd number together: alone
+    // they would read as often as they multiply.
+    #define SWAGE_EACH_PANEL(COLUMNS, IS_NARROW, TAKE, ...) \
+      if (SWAGE_TILE_ROWS >= 12 && (IS_NARROW)) { \
+        for (; panels == 2 || panels > 3; panels -= 2, to += 2 * COLUMNS, panel += 2 * panel_size) \
+          TAKE(to, panel, __VA_ARGS__, 2); \
+        for (; panels == 3; panels = 0) TAKE(to, panel, __VA_ARGS__, 3); \
+      } \
+      for (; panels > 0; --panels, to += COLUMNS, panel += panel_size) TAKE(to, panel, __VA_ARGS__, 1);
     #define SWAGE_ASKS_NOT(LINES, COUNT)
     // Where panels may be far away, tiles ask for what comes later, four terms at a time. Zen 5 finds lines that follow each
     // other by itself, but not across pages: the first tile of a block asks for what comes 8 KiB later (77 and 154 rows of
@@ -64,7 +75,7 @@ enum CProductPrelude {
     #else
     // What the next panel has in this place comes to the second-level cache meanwhile: each tile asks for its share of it.
     #define SWAGE_ASKS_NEXT(LINES, COUNT) \
-      (const char *)(LINES + panel_size) + (group * rows + r) * bytes / (groups * rows), \
+      (const char *)(LINES + beside * panel_size) + (group * rows + r) * bytes / (groups * rows), \
           asks ? 4 * (COUNT) * bytes / (groups * rows * (terms > 0 ? terms : 1)) : 0,
     #endif
     // Terms of a block at most: the panel's part is 24 KiB on AVX2, 48 KiB on AVX-512.
@@ -73,9 +84,9 @@ enum CProductPrelude {
     // One term of a tile. Four of them share the arithmetic of addresses, which would take turns with the products.
     #define SWAGE_TERM(NAME, COLUMNS, I) \
       { \
-        swage_vector_##NAME line[vectors]; \
+        swage_vector_##NAME line[3 * own]; \
         SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
-          line[v] = *(const swage_vector_##NAME *)(panel + (I) * COLUMNS + v * lanes); \
+          line[v] = *(const swage_vector_##NAME *)(panel + v / own * panel_size + (I) * COLUMNS + v % own * lanes); \
         SWAGE_UNROLLED (int r = 0; r < rows; ++r) \
           SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
             sums[r][v] = sums[r][v] + line[v] * left[r * left_stride + (I)]; \
@@ -86,17 +97,20 @@ enum CProductPrelude {
           vector_size(SWAGE_VECTOR_BYTES < COLUMNS * sizeof(T) ? SWAGE_VECTOR_BYTES : COLUMNS * sizeof(T)), \
           aligned(sizeof(T)), may_alias)); \
       SWAGE_INLINE void swage_tile_##NAME( \
-          T *to, int64_t to_stride, const T *left, int64_t left_stride, const T *panel, int64_t depth, \
-          bool accumulates, const char *ask, int64_t step, const int rows) { \
-        enum { lanes = sizeof(swage_vector_##NAME) / sizeof(T), vectors = COLUMNS / lanes }; \
-        swage_vector_##NAME sums[SWAGE_TILE_ROWS][vectors]; \
+          T *to, int64_t to_stride, const T *left, int64_t left_stride, const T *panel, int64_t panel_size, \
+          int64_t depth, bool accumulates, const char *ask, int64_t step, const int beside, const int rows) { \
+        enum { lanes = sizeof(swage_vector_##NAME) / sizeof(T), own = COLUMNS / lanes }; \
+        const int vectors = own * beside; \
+        swage_vector_##NAME sums[SWAGE_TILE_ROWS][3 * own]; \
         SWAGE_UNROLLED (int r = 0; r < rows; ++r) \
           SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
             sums[r][v] = accumulates ? *(const swage_vector_##NAME *)(to + r * to_stride + v * lanes) \
                                      : (swage_vector_##NAME){0}; \
         int64_t i = 0; \
         for (; i + 4 <= depth; i += 4, ask += step) { \
-          for (int64_t j = 0; j < step; j += 64) __builtin_prefetch(ask + j, 0, 2); \
+          for (int64_t j = 0; j < step; j += 64) \
+            for (int p = 0; p < beside; ++p) \
+              __builtin_prefetch(ask + p * panel_size * (int64_t)sizeof(T) + j, 0, 2); \
           SWAGE_UNROLLED (int64_t j = i; j < i + 4; ++j) SWAGE_TERM(NAME, COLUMNS, j) \
         } \
         for (; i < depth; ++i) SWAGE_TERM(NAME, COLUMNS, i) \
@@ -123,6 +137,25 @@ enum CProductPrelude {
           SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
             *(swage_vector_##NAME *)(to + p * COLUMNS + v * lanes) = sums[p][v]; \
       } \
+      SWAGE_INLINE void swage_panels_##NAME( \
+          T *to, const T *panel, int64_t to_stride, const T *left, int64_t left_stride, int64_t left_distance, \
+          int64_t panel_size, int64_t rows, int64_t groups, int64_t group_distance, int64_t runs, int64_t depth, \
+          bool accumulates, bool asks, const int beside) { \
+        int64_t blocks = (depth + SWAGE_TERMS - 1) / SWAGE_TERMS; \
+        int64_t block = blocks > 0 ? (depth + blocks - 1) / blocks : 1; \
+        for (int64_t run = 0; run < runs; ++run) { \
+          const T *lines = panel + run * depth * COLUMNS, *first = left + run * left_distance; \
+          int64_t from = 0; \
+          do { \
+            int64_t terms = depth - from < block ? depth - from : block; \
+            const T *own = lines + from * COLUMNS; \
+            int64_t bytes = terms * COLUMNS * (int64_t)sizeof(T); \
+            bool adds = accumulates || run != 0 || from != 0; \
+            SWAGE_EACH_ROWS(swage_tile_##NAME, own, SWAGE_ASKS_NEXT) \
+            from += block; \
+          } while (from < depth); \
+        } \
+      } \
       static __attribute__((noinline, unused)) void swage_product_##NAME( \
           T *to, int64_t to_stride, const T *left, int64_t left_stride, int64_t left_distance, const T *panel, \
           int64_t panel_size, int64_t panels, int64_t rows, int64_t groups, int64_t group_distance, int64_t runs, \
@@ -133,21 +166,8 @@ enum CProductPrelude {
           for (; panels >= 2; panels -= 2, to += 2 * COLUMNS, panel += 2 * panel_size) \
             swage_line_##NAME(to, left, left_distance, panel, panel_size, runs, depth, accumulates, 2); \
         } \
-        int64_t blocks = (depth + SWAGE_TERMS - 1) / SWAGE_TERMS; \
-        int64_t block = blocks > 0 ? (depth + blocks - 1) / blocks : 1; \
-        for (int64_t p = 0; p < panels; ++p, to += COLUMNS, panel += panel_size) \
-          for (int64_t run = 0; run < runs; ++run) { \
-            const T *lines = panel + run * depth * COLUMNS, *first = left + run * left_distance; \
-            int64_t from = 0; \
-            do { \
-              int64_t terms = depth - from < block ? depth - from : block; \
-              const T *own = lines + from * COLUMNS; \
-              int64_t bytes = terms * COLUMNS * (int64_t)sizeof(T); \
-              bool adds = accumulates || run != 0 || from != 0; \
-              SWAGE_EACH_ROWS(swage_tile_##NAME, own, SWAGE_ASKS_NEXT) \
-              from += block; \
-            } while (from < depth); \
-          } \
+        SWAGE_EACH_PANEL(COLUMNS, COLUMNS * sizeof(T) == SWAGE_VECTOR_BYTES, swage_panels_##NAME, to_stride, left, \
+                         left_stride, left_distance, panel_size, rows, groups, group_distance, runs, depth, accumulates, asks) \
       }
     SWAGE_PRODUCT(float, f32_16, 16)
     SWAGE_PRODUCT(float, f32_32, 32)
