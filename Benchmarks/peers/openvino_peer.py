@@ -11,6 +11,9 @@ def load(spec, inputs):
         "INFERENCE_NUM_THREADS": spec["threads"],
         "NUM_STREAMS": 1,
         "INFERENCE_PRECISION_HINT": spec["precision"],
+        # By default activations in front of int8 weights are rounded to int8 as well, whatever the precision asked for: MiniLM's
+        # outputs are then off by 0.8 % of their magnitude.
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,
     }
     compiled = core.compile_model(core.read_model(spec["model"]), "CPU", properties)
     request = compiled.create_infer_request()

@@ -158,8 +158,10 @@ struct PanelConvolutionKernels {
       joinsLines && !tile.usesMatrixUnit
       ? bandHeight(k, allLines, height, k.size(result.shape[0]) * segments, patchWidth, pieces: order.chunks, threads)
       : height
-    let lineBlocks = k.let("line_blocks", allLines.ceilDivided(by: band))
-    let stretches = k.let("stretches", k.size(result.shape[0]) * lineBlocks * segments)
+    let alike = k.let("alike", k.size(result.shape[0]) * segments)
+    let lineBlocks = k.blockCount(
+      "line_blocks", allLines, largest: band, smallest: 1, alike: alike * .i64(order.chunks), threads: threads)
+    let stretches = k.let("stretches", alike * lineBlocks)
     let current = k.variable("current", .i64(-1))
     let patch = k.array("patch", of: element, count: patchElements + sharedZeros * channels)
     let sums = k.array("sums", of: tile.sums, count: mostPositions * width)
@@ -171,8 +173,8 @@ struct PanelConvolutionKernels {
       let count = k.let("count", (length - first).minimum(segment))
       let lineBlock = k.let("line_block", stretch.divided(by: segments))
       let batch = k.let("batch", lineBlock.divided(by: lineBlocks))
-      let firstLine = k.let("first_line", lineBlock.remainder(by: lineBlocks) * band)
-      let valid = k.let("valid", (allLines - firstLine).minimum(band))
+      let (firstLine, valid) = k.block(
+        "first_line", "valid", of: allLines, lineBlock.remainder(by: lineBlocks), lineBlocks)
       k.if(stretch.notEqual(current.value)) {
         if isPhased {
           copyPhases(k, source, to: patch, patchWidth, lines: linesToCopy(for: valid), batch, firstLine, first)
@@ -185,9 +187,9 @@ struct PanelConvolutionKernels {
       let weights = k.let("weights", panel * .i64(lines * runs * runSize))
       let column = k.let("column", panel * .i64(columns))
       let size = k.let("phase_size", linesToCopy(for: valid) * patchWidth)
-      k.loop("part", to: valid.ceilDivided(by: height)) { part in
-        let line = k.let("line", part * height)
-        let lineCount = k.let("line_count", (valid - line).minimum(height))
+      let parts = k.let("parts", valid.ceilDivided(by: height))
+      k.loop("part", to: parts) { part in
+        let (line, lineCount) = k.block("line", "line_count", of: valid, part, parts)
         let rows = hangsOver ? k.let("rows", (lineCount - 1) * patchWidth + count) : count
         let lineDistance = k.let("line_distance", patchWidth * .i64(copiedStride * channels))
         func product(

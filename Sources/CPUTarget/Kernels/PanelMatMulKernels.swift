@@ -64,13 +64,13 @@ enum PanelMatMulKernels {
     let rest = KernelEpilogue(epilogue, node, in: graph, result: result.shape, element: result.elementType, k)
     let y = k.output(result.elementType, mayAlias: rest.sameShape)
     let m = k.size(rows)
-    let block = k.blockSize("block", m, largest: largest, step: tile.rows)
-    let blocks = k.let("blocks", m.ceilDivided(by: block))
+    let blocks = k.blockCount(
+      "blocks", m, largest: .i64(largest), smallest: 6, alike: .i64(order.chunks), threads: threads)
     k.share(blocks * .i64(order.chunks), units: threads * 4, work: rows * Dim(depth * filters)) { item in
       let place = order.place(item, blocks: blocks, k)
-      let first = k.let("first", place.block * block)
+      let (first, count) = k.block(
+        "first", "count", of: m, place.block, blocks, step: tile.usesMatrixUnit ? tile.rows : 1)
       let panel = k.let("panel", place.chunk * .i64(perChunk))
-      let count = k.let("count", (m - first).minimum(block))
       let sums = k.array("sums", of: tile.sums, count: largest * width)
       let own = k.let("own", (Expression.i64(panelCount) - panel).minimum(.i64(perChunk)))
       k.product(

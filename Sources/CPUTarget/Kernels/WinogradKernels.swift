@@ -91,16 +91,13 @@ struct WinogradKernels {
     let least = all.ceilDivided(by: plan.largest)
     let even = least.ceilDivided(by: plan.units) * .i64(plan.units)
     let few = groups == 1 ? all.ceilDivided(by: 6).minimum(.i64(plan.units)) : least
-    let wanted = Expression.choose(least.lessThan(.i64(plan.units)), few, even).maximum(1)
-    let block = k.blockSize("block", all, largest: plan.largest, step: ProductTile.f32.rows, blocks: wanted)
-    let tileBlocks = k.let("tile_blocks", all.ceilDivided(by: block))
+    let tileBlocks = k.let("tile_blocks", .choose(least.lessThan(.i64(plan.units)), few, even).maximum(1))
     let inputs = k.let("inputs", k.unit * .i64(inputSize + productSize))
     let products = k.let("products", inputs + .i64(inputSize))
     let work = tiles.reduce(1, *) * Dim(points * channels * filters)
     k.share(tileBlocks * .i64(groups), units: plan.units, work: work) { item in
       let group = k.let("group", item.divided(by: tileBlocks) * .i64(plan.panels))
-      let first = k.let("first", item.remainder(by: tileBlocks) * block)
-      let count = k.let("count", (all - first).minimum(block))
+      let (first, count) = k.block("first", "count", of: all, item.remainder(by: tileBlocks), tileBlocks)
       transformInput(k, source, to: scratch, at: inputs, first: first, count: count, stride: plan.largest * channels)
       let until = k.let("until", (group + .i64(plan.panels)).minimum(.i64(panelCount)))
       k.loop("panel", from: group, to: until, step: width / columns) { panel in
