@@ -1,7 +1,8 @@
 import SwageKernel
 import SwageTensor
 
-/// Operands side by side: the units of all operands lie one after the other, so that one call copies everything.
+/// Operands side by side. Few elements of each in a row are copied row by row; of many, the units of all operands lie one
+/// after the other, so that one call copies everything.
 enum MovementConcat {
   static func kernel(_ operands: [TensorType], axis: Int, _ result: TensorType) -> GeneratedKernel {
     let pattern = result.elementType.patternType
@@ -13,11 +14,40 @@ enum MovementConcat {
     let total = widths.reduce(0, +)
     if pattern.isPacked {
       sequential(k, sources, target, rows, widths, total)
+    } else if let total = total.constant, total <= largestRow,
+      widths.contains(where: { ($0.constant ?? narrow) < narrow })
+    {
+      byRows(k, sources, target, rows, widths, total)
     } else {
       parallel(k, sources, target, rows, widths, total)
     }
     return GeneratedKernel(
       function: k.finish(), operands: Array(operands.indices), results: [0], inPlace: [])
+  }
+
+  /// Elements of an operand in a row for which it is not worth to walk through the rows once more.
+  private static let narrow = 16
+  /// Elements of a row, at most, that is written as a whole.
+  private static let largestRow = 512
+
+  private static func byRows(
+    _ k: KernelBuilder, _ sources: [KernelBuffer], _ target: KernelBuffer, _ rows: Dim, _ widths: [Dim], _ total: Int
+  ) {
+    let rowsPerUnit = MovementKernels.unitElements / max(total, 1)
+    let blocks = IterationSpace.blocks(outer: [], extent: rows, limit: rowsPerUnit)
+    k.range = blocks.range
+    k.grain = IterationSpace.grain(MovementKernels.threadElements, perUnit: Dim(rowsPerUnit * total))
+    let from = blocks.isCut ? k.let("from", k.unit * .i64(rowsPerUnit)) : 0
+    let to = blocks.isCut ? (from + .i64(rowsPerUnit)).minimum(k.size(rows)) : k.size(rows)
+    k.loop("r", from: from, to: k.let("to", to)) { row in
+      var column: Dim = 0
+      for (source, width) in zip(sources, widths) where width != 0 {
+        k.copy(
+          to: target, at: row * .i64(total) + k.size(column), from: source, at: row * k.size(width),
+          count: k.size(width))
+        column = column + width
+      }
+    }
   }
 
   private static func parallel(

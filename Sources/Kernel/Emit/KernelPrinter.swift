@@ -66,6 +66,7 @@ public struct KernelPrinter {
     declarations += ["int64_t begin", "int64_t end"]
     arguments += ["begin", "end"]
     block("static SWAGE_WORK void \(symbol)_work(\(declarations.joined(separator: ", ")))") {
+      if let pragma = $0.dialect.loopPragma(Self.compiledHint(of: .plain, around: function.body)) { $0.line(pragma) }
       $0.block("for (int64_t unit = begin; unit < end; ++unit)") { $0.print(function.body) }
     }
     block("SWAGE_KERNEL void \(symbol)(void *const *buffers, const int64_t *sizes, int64_t begin, int64_t end)") {
@@ -155,7 +156,7 @@ public struct KernelPrinter {
       block("for \(name) in \(text(loop.from)) ..< \(text(loop.to))\(step)\(condition)\(hint)") { $0.print(loop.body) }
       return
     }
-    let hint = compiledHint(of: loop)
+    let hint = loop.body.contains(where: \.sharesBytes) ? .plain : Self.compiledHint(of: loop.hint, around: loop.body)
     if let pragma = dialect.loopPragma(hint) { line(pragma) }
     let step = loop.step == 1 ? "++\(name)" : "\(name) += \(loop.step)"
     let condition = loop.condition.map { " && \(text($0, 6))" } ?? ""
@@ -167,9 +168,8 @@ public struct KernelPrinter {
 
   /// The hint that the compiler gets. It may unroll a short inner loop and vectorise the one around it instead, with
   /// elements gathered and scattered: what is around a loop to be vectorised stays sequential.
-  private func compiledHint(of loop: Statement.Loop) -> Statement.Loop.Hint {
-    if loop.body.contains(where: \.sharesBytes) { return .plain }
-    return loop.hint == .plain && loop.body.contains(where: \.holdsVectorLoop) ? .sequential : loop.hint
+  private static func compiledHint(of hint: Statement.Loop.Hint, around body: [Statement]) -> Statement.Loop.Hint {
+    hint == .plain && body.contains(where: \.holdsVectorLoop) ? .sequential : hint
   }
 
   // MARK: - Memory
