@@ -98,7 +98,7 @@ import Testing
     let cases = LoweredCases()
     let sizes = [
       ([4, 7], 9), ([2, 77, 100], 130), ([3, 2, 5, 900], 33), ([500, 33], 16), ([13, 1], 5), ([45, 64], 96),
-      ([5, 2051], 40),
+      ([5, 2051], 40), ([2, 19, 70], 80), ([9, 800], 48),
     ]
     for (type, (shape, n)) in [ElementType.f32, .f64, .bf16].flatMap({ type in sizes.map { (type, $0) } }) {
       let x = random.tensor(type, shape, scale: 1)

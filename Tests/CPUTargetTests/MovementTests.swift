@@ -116,6 +116,14 @@ import Testing
           &random)
       }
     }
+    // Row by row, in several units.
+    let thin = [1, 3, 0, 20].map { [40, 61, $0] }
+    for type in Self.types {
+      try add(batch, "thin", .concat(Concat(axis: 2)), thin.map { TensorType(type, sizes: $0) }, thin, &random)
+      try add(
+        batch, "thin symbolic", .concat(Concat(axis: 2)), thin.map { TensorType(type, [n, m, Dim($0[2])]) }, thin,
+        &random)
+    }
     let many = (1...40).map { [2, $0] }
     try add(
       batch, "many", .concat(Concat(axis: 1)), many.map { TensorType(.f32, sizes: $0) }, many, &random)

@@ -22,6 +22,10 @@ import Testing
     Sizes(rows: 96, depth: 600, runs: 3, panels: 4, columns: 32, accumulates: true),
     Sizes(rows: 20, depth: 33, runs: 2, panels: 2, columns: 16, accumulates: true),
     Sizes(rows: 7, depth: 2050, runs: 1, panels: 1, columns: 16, accumulates: false),
+    // Panels of one vector, two and three side by side.
+    Sizes(rows: 9, depth: 41, runs: 2, panels: 3, columns: 16, accumulates: true),
+    Sizes(rows: 25, depth: 64, runs: 1, panels: 4, columns: 16, accumulates: false),
+    Sizes(rows: 12, depth: 70, runs: 3, panels: 5, columns: 16, accumulates: false),
   ]
 
   private func kernel(_ sizes: Sizes, _ type: ElementType) throws -> KernelFunction {

@@ -37,6 +37,26 @@ import Testing
     #expect(library.source.contains("level < 8 && (place > 0 || false); ++level"))
   }
 
+  /// The compiler would unroll the inner loop and vectorise one around it.
+  @Test func loopsAroundVectorLoopsStaySequential() {
+    func source(_ hint: Statement.Loop.Hint) -> String {
+      let k = KernelBuilder("double")
+      let (x, y) = (k.input(.f32), k.output(.f32))
+      k.loop("row", to: 4) { row in
+        k.if(row.greaterThan(1)) {
+          k.loop("i", to: 16, hint) { k.store(y, row * 16 + $0, k.load(x, row * 16 + $0) + k.load(x, $0)) }
+        }
+      }
+      var library = KernelLibrary()
+      _ = library.add(k.finish())
+      return library.source
+    }
+    let off = "#pragma clang loop vectorize(disable)\n"
+    #expect(source(.vector).contains(off + "  for (int64_t unit = "))
+    #expect(source(.vector).contains(off + "    for (int64_t row = "))
+    #expect(!source(.plain).contains(off))
+  }
+
   @Test func textShowsTheLoops() {
     #expect(
       rowSums().description == """
@@ -61,6 +81,7 @@ import Testing
     #expect(
       KernelPrinter(dialect: .c).print(rowSums(), symbol: "f") == """
         static SWAGE_WORK void f_work(const uint16_t *restrict x0, float *restrict y1, int64_t n0, int64_t begin, int64_t end) {
+          #pragma clang loop vectorize(disable)
           for (int64_t unit = begin; unit < end; ++unit) {
             const int64_t base = unit * n0;
             float sum = 0.0f;
