@@ -158,7 +158,8 @@ over rounds run in turns in processes of their own; in brackets the smallest and
 runs of both, which others on the machine disturb least. Below 1 swage is faster. The best peer is the fastest of onnxruntime,
 OpenVINO and torch.compile. All sides have the same number of threads, the same file and the same precision; inputs are bound outside
 the time taken. torch.compile (freezing, channels last, bf16 inputs in bf16) has cases where the model is there as a PyTorch module;
-onnxruntime's CPU kernels know no bf16; OpenVINO's rounding of activations to int8 in front of int8 weights is off. Values of several sides are swage / onnxruntime / OpenVINO / torch.compile, of those that ran.
+onnxruntime's CPU kernels know no bf16; OpenVINO's rounding of activations to int8 in front of int8 weights is off. Values of several
+sides are swage / onnxruntime / OpenVINO / torch.compile, of those that ran.
 Load is until the first run can start, with what OpenVINO and torch.compile compile then. Peak memory is of a process that runs the
 model alone, with the Python that the peers run in. A load average above the threads means that others used the machine: the spread
 is then wide.
