@@ -54,29 +54,13 @@ extension CProductPrelude {
           SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
             *(swage_pair_sums *)(to + r * to_stride + v * lanes) = sums[r][v]; \
       } \
-      SWAGE_INLINE void swage_pair_panels_##COLUMNS( \
-          float *to, const uint16_t *panel, int64_t to_stride, const uint16_t *left, int64_t left_stride, \
-          int64_t left_distance, int64_t panel_size, int64_t rows, int64_t groups, int64_t group_distance, \
-          int64_t runs, int64_t depth, bool accumulates, const int beside) { \
-        int64_t blocks = (depth + 2 * SWAGE_TERMS - 1) / (2 * SWAGE_TERMS); \
-        int64_t block = blocks > 0 ? ((depth + blocks - 1) / blocks + 1) & ~(int64_t)1 : 2; \
-        for (int64_t run = 0; run < runs; ++run) { \
-          const uint16_t *lines = panel + run * ((depth + 1) / 2 * 2 * COLUMNS), *first = left + run * left_distance; \
-          int64_t from = 0; \
-          do { \
-            int64_t terms = depth - from < block ? depth - from : block; \
-            bool adds = accumulates || run != 0 || from != 0; \
-            SWAGE_EACH_ROWS(swage_pairs_##COLUMNS, lines + from * COLUMNS, SWAGE_ASKS_NOT) \
-            from += block; \
-          } while (from < depth); \
-        } \
-      } \
+      SWAGE_PANELS(swage_pair_panels_##COLUMNS, float, uint16_t, uint16_t, COLUMNS, 2, swage_pairs_##COLUMNS, SWAGE_ASKS_NOT) \
       static __attribute__((noinline, unused)) void swage_product_bf16_##COLUMNS( \
           float *to, int64_t to_stride, const uint16_t *left, int64_t left_stride, int64_t left_distance, \
           const uint16_t *panel, int64_t panel_size, int64_t panels, int64_t rows, int64_t groups, \
           int64_t group_distance, int64_t runs, int64_t depth, bool accumulates, bool asks) { \
         SWAGE_EACH_PANEL(COLUMNS, sizeof(swage_pair_sums) == 4 * COLUMNS, swage_pair_panels_##COLUMNS, to_stride, left, \
-                         left_stride, left_distance, panel_size, rows, groups, group_distance, runs, depth, accumulates) \
+                         left_stride, left_distance, panel_size, rows, groups, group_distance, runs, depth, accumulates, asks) \
       }
     SWAGE_PAIRS(16)
     #if defined(SWAGE_TILES)

@@ -113,24 +113,7 @@ extension CProductPrelude {
           SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
             *(swage_quad_sums *)(to + p * COLUMNS + v * lanes) = sums[p][v]; \
       } \
-      SWAGE_INLINE void swage_quad_panels_##COLUMNS( \
-          int32_t *to, const int8_t *panel, int64_t to_stride, const uint8_t *left, int64_t left_stride, \
-          int64_t left_distance, int64_t panel_size, int64_t rows, int64_t groups, int64_t group_distance, \
-          int64_t runs, int64_t depth, bool accumulates, const int beside) { \
-        int64_t blocks = (depth + 4 * SWAGE_TERMS - 1) / (4 * SWAGE_TERMS); \
-        int64_t block = blocks > 0 ? ((depth + blocks - 1) / blocks + 3) & ~(int64_t)3 : 4; \
-        for (int64_t run = 0; run < runs; ++run) { \
-          const int8_t *lines = panel + run * ((depth + 3) / 4 * 4 * COLUMNS); \
-          const uint8_t *first = left + run * left_distance; \
-          int64_t from = 0; \
-          do { \
-            int64_t terms = depth - from < block ? depth - from : block; \
-            bool adds = accumulates || run != 0 || from != 0; \
-            SWAGE_EACH_ROWS(swage_quads_##COLUMNS, lines + from * COLUMNS, SWAGE_ASKS_NOT) \
-            from += block; \
-          } while (from < depth); \
-        } \
-      } \
+      SWAGE_PANELS(swage_quad_panels_##COLUMNS, int32_t, uint8_t, int8_t, COLUMNS, 4, swage_quads_##COLUMNS, SWAGE_ASKS_NOT) \
       static __attribute__((noinline, unused)) void swage_quads_product_##COLUMNS( \
           int32_t *to, int64_t to_stride, const uint8_t *left, int64_t left_stride, int64_t left_distance, \
           const int8_t *panel, int64_t panel_size, int64_t panels, int64_t rows, int64_t groups, \
@@ -142,7 +125,7 @@ extension CProductPrelude {
             swage_quads_line_##COLUMNS(to, left, left_distance, panel, panel_size, runs, depth, accumulates, 2); \
         } \
         SWAGE_EACH_PANEL(COLUMNS, sizeof(swage_quad_sums) == 4 * COLUMNS, swage_quad_panels_##COLUMNS, to_stride, left, \
-                         left_stride, left_distance, panel_size, rows, groups, group_distance, runs, depth, accumulates) \
+                         left_stride, left_distance, panel_size, rows, groups, group_distance, runs, depth, accumulates, false) \
       } \
       static __attribute__((noinline, unused)) void swage_product_u8_##COLUMNS( \
           int32_t *to, int64_t to_stride, const uint8_t *left, int64_t left_stride, int64_t left_distance, \

@@ -81,6 +81,29 @@ enum CProductPrelude {
     // Terms of a block at most: the panel's part is 24 KiB on AVX2, 48 KiB on AVX-512.
     #define SWAGE_TERMS 384
 
+    // The runs and blocks of terms of a few panels side by side, for elements of which `TOGETHER` terms lie beside each other.
+    #define SWAGE_PANELS(NAME, SUMS, LEFT, PANEL, COLUMNS, TOGETHER, TILE, ASK) \
+      SWAGE_INLINE void NAME( \
+          SUMS *to, const PANEL *panel, int64_t to_stride, const LEFT *left, int64_t left_stride, \
+          int64_t left_distance, int64_t panel_size, int64_t rows, int64_t groups, int64_t group_distance, \
+          int64_t runs, int64_t depth, bool accumulates, bool asks, const int beside) { \
+        int64_t blocks = (depth + TOGETHER * SWAGE_TERMS - 1) / (TOGETHER * SWAGE_TERMS); \
+        int64_t block = blocks > 0 ? ((depth + blocks - 1) / blocks + TOGETHER - 1) / TOGETHER * TOGETHER : TOGETHER; \
+        for (int64_t run = 0; run < runs; ++run) { \
+          const PANEL *lines = panel + run * ((depth + TOGETHER - 1) / TOGETHER * TOGETHER * COLUMNS); \
+          const LEFT *first = left + run * left_distance; \
+          int64_t from = 0; \
+          do { \
+            int64_t terms = depth - from < block ? depth - from : block; \
+            const PANEL *own = lines + from * COLUMNS; \
+            __attribute__((unused)) int64_t bytes = terms * COLUMNS * (int64_t)sizeof(PANEL); \
+            bool adds = accumulates || run != 0 || from != 0; \
+            SWAGE_EACH_ROWS(TILE, own, ASK) \
+            from += block; \
+          } while (from < depth); \
+        } \
+      }
+
     // One term of a tile. Four of them share the arithmetic of addresses, which would take turns with the products.
     #define SWAGE_TERM(NAME, COLUMNS, I) \
       { \
@@ -137,25 +160,7 @@ enum CProductPrelude {
           SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
             *(swage_vector_##NAME *)(to + p * COLUMNS + v * lanes) = sums[p][v]; \
       } \
-      SWAGE_INLINE void swage_panels_##NAME( \
-          T *to, const T *panel, int64_t to_stride, const T *left, int64_t left_stride, int64_t left_distance, \
-          int64_t panel_size, int64_t rows, int64_t groups, int64_t group_distance, int64_t runs, int64_t depth, \
-          bool accumulates, bool asks, const int beside) { \
-        int64_t blocks = (depth + SWAGE_TERMS - 1) / SWAGE_TERMS; \
-        int64_t block = blocks > 0 ? (depth + blocks - 1) / blocks : 1; \
-        for (int64_t run = 0; run < runs; ++run) { \
-          const T *lines = panel + run * depth * COLUMNS, *first = left + run * left_distance; \
-          int64_t from = 0; \
-          do { \
-            int64_t terms = depth - from < block ? depth - from : block; \
-            const T *own = lines + from * COLUMNS; \
-            int64_t bytes = terms * COLUMNS * (int64_t)sizeof(T); \
-            bool adds = accumulates || run != 0 || from != 0; \
-            SWAGE_EACH_ROWS(swage_tile_##NAME, own, SWAGE_ASKS_NEXT) \
-            from += block; \
-          } while (from < depth); \
-        } \
-      } \
+      SWAGE_PANELS(swage_panels_##NAME, T, T, T, COLUMNS, 1, swage_tile_##NAME, SWAGE_ASKS_NEXT) \
       static __attribute__((noinline, unused)) void swage_product_##NAME( \
           T *to, int64_t to_stride, const T *left, int64_t left_stride, int64_t left_distance, const T *panel, \
           int64_t panel_size, int64_t panels, int64_t rows, int64_t groups, int64_t group_distance, int64_t runs, \
