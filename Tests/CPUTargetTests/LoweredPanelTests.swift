@@ -14,13 +14,15 @@ import Testing
       (3, 48, 33, [13, 12], [2, 1], [0, 2]),
       (1, 128, 128, [10, 10], [1, 1], [1, 1]), (1, 64, 64, [40, 36], [1, 1], [1, 1]),
     ]
-    for (n, c, m, size, begin, end) in settings {
-      let x = random.tensor(.f32, [n] + size + [c], scale: 1)
-      let w = random.tensor(.f32, [m, c, 3, 3], scale: 0.1)
+    let types: [ElementType] = [.f32, .bf16]
+    for (setting, type) in settings.flatMap({ setting in types.map { (setting, $0) } }) {
+      let (n, c, m, size, begin, end) = setting
+      let x = random.tensor(type, [n] + size + [c], scale: 1)
+      let w = random.tensor(type, [m, c, 3, 3], scale: 0.1)
       let result = [n] + (0..<2).map { size[$0] + begin[$0] + end[$0] - 2 } + [m]
-      let bias = random.tensor(.f32, [m], scale: 1)
-      let residual = random.tensor(.f32, result, scale: 1)
-      let scale = random.tensor(.f32, [n, 1, 1, m], scale: 1)
+      let bias = random.tensor(type, [m], scale: 1)
+      let residual = random.tensor(type, result, scale: 1)
+      let scale = random.tensor(type, [n, 1, 1, m], scale: 1)
       for (epilogue, extra) in [
         (Epilogue(), []), (Epilogue([.binary(.add, operand: 2), .unary(Unary(.silu))]), [bias]),
         (

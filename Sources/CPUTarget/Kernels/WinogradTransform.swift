@@ -1,3 +1,5 @@
+import SwageKernel
+
 /// The matrices of a minimal filtering algorithm F(m, 3): results = Aᵀ((G g) ⊙ (Bᵀ d)), by Cook and Toom's construction
 /// (Lavin and Gray, "Fast algorithms for convolutional neural networks", 2015).
 ///
@@ -17,11 +19,12 @@ struct WinogradTransform {
   /// `[inputs][inputs]`
   let input: [[Double]]
 
-  static let two = WinogradTransform(results: 2, points: [0, 1, -1])
-  static let four = WinogradTransform(results: 4, points: [0, 0.625, -0.625, 1.25, -1.25])
+  static let two = WinogradTransform(results: 2, pairs: [1])
+  static let four = WinogradTransform(results: 4, pairs: [0.625, 1.25])
 
-  private init(results: Int, points: [Double]) {
+  private init(results: Int, pairs: [Double]) {
     self.results = results
+    let points = pairs.reduce(into: [0]) { $0 += [$1, -$1] }
     func power(_ x: Double, _ n: Int) -> Double { (0..<n).reduce(1) { product, _ in product * x } }
     /// Coefficients of the product of (x - p), constant first.
     func polynomial(_ roots: [Double]) -> [Double] {
@@ -45,5 +48,47 @@ struct WinogradTransform {
     self.filter = filter + [[0, 0, 1]]
     self.input = input + [polynomial(points)]
     output = (0..<results).map { row in points.map { power($0, row) } + [row == results - 1 ? 1 : 0] }
+  }
+
+  // The points but 0 and infinity are pairs of p and -p. Rows of `input` and `filter` for a pair are sums and differences of
+  // an even and an odd part, and results take sums and differences of what a pair gives.
+
+  /// A row of values for each row of `matrix`, which is `input` or `filter`.
+  func rows(_ matrix: [[Double]], of values: [Expression], _ k: KernelBuilder) -> [Expression] {
+    var rows = [Self.sum(matrix[0], values)]
+    for row in stride(from: 1, to: inputs - 1, by: 2) {
+      func part(_ parity: Int) -> Expression {
+        k.let("part", Self.sum(matrix[row].enumerated().map { $0.offset % 2 == parity ? $0.element : 0 }, values))
+      }
+      let (even, odd) = (part(0), part(1))
+      rows += [even + odd, even - odd]
+    }
+    return rows + [Self.sum(matrix[inputs - 1], values)]
+  }
+
+  /// `results` values of `inputs` products.
+  func results(of products: [Expression], _ k: KernelBuilder) -> [Expression] {
+    let pairs = stride(from: 1, to: inputs - 1, by: 2).map { row in
+      [k.let("sum", products[row] + products[row + 1]), k.let("difference", products[row] - products[row + 1])]
+    }
+    return (0..<results).map { row in
+      let coefficients = [output[row][0]] + pairs.indices.map { output[row][1 + 2 * $0] } + [output[row][inputs - 1]]
+      return Self.sum(coefficients, [products[0]] + pairs.map { $0[row % 2] } + [products[inputs - 1]])
+    }
+  }
+
+  /// Sum of the terms whose coefficient is not zero.
+  private static func sum(_ coefficients: [Double], _ values: [Expression]) -> Expression {
+    var sum: Expression?
+    for (coefficient, value) in zip(coefficients, values) where coefficient != 0 {
+      switch (sum, coefficient) {
+      case (nil, 1): sum = value
+      case (nil, _): sum = value * .f32(coefficient)
+      case (let known?, 1): sum = known + value
+      case (let known?, -1): sum = known - value
+      case (let known?, _): sum = known + value * .f32(coefficient)
+      }
+    }
+    return sum ?? .f32(0)
   }
 }
