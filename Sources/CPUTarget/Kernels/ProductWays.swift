@@ -66,6 +66,7 @@ struct ProductWays {
     return [
       Way("winograd2", isAlternative: filtered != 2) { winograd(.two) },
       Way("winograd4", isAlternative: filtered != 4) { winograd(.four) },
+      Way("winograd6", isAlternative: filtered != 6) { winograd(.six) },
       Way("product") { PanelMatMulKernels.make(op, node, in: graph, threads: threads) },
       Way("panels") { panels(.bySize) },
       Way("panels-short", isAlternative: true) { panels(.short) },

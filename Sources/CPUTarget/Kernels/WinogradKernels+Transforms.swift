@@ -3,7 +3,7 @@ import SwageTensor
 
 extension WinogradKernels {
   /// Channels that are transformed together: long runs of the picture, and half of the work in the first-level cache.
-  private static let channelBlock = 128
+  private var channelBlock: Int { transform.inputs > 6 ? 64 : 128 }
   /// Filters that are transformed together.
   private static let filterBlock = 64
 
@@ -13,7 +13,7 @@ extension WinogradKernels {
     count: Expression, stride: Int
   ) {
     let side = transform.inputs
-    let block = min(Self.channelBlock, channels)
+    let block = min(channelBlock, channels)
     let (height, width) = (k.size(x.shape[1]), k.size(x.shape[2]))
     let (top, left) = (k.size(op.padsBegin[0]), k.size(op.padsBegin[1]))
     let half = k.array("half", .f32, count: side * side * block)

@@ -2,7 +2,7 @@ import SwageKernel
 import SwagePartition
 import SwageTensor
 
-/// Convolutions of 3 by 3 filters by minimal filtering: 2.25 or 4 times fewer multiplications than by the definition
+/// Convolutions of 3 by 3 filters by minimal filtering: 2.25, 4 or 5 times fewer multiplications than by the definition
 /// (`WinogradTransform`). Elements are f32, or bf16 where no matrix unit multiplies them: those are widened as they are
 /// transformed, and all between is f32.
 ///
@@ -30,7 +30,7 @@ struct WinogradKernels {
   ) -> Recipe? {
     guard let (x, w) = operands(op, node, in: graph),
       let plan = WinogradPlan(
-        transform, channels: w.shape[1], filters: w.shape[0], result: graph.type(of: node.results[0]).shape,
+        transform, x.elementType, channels: w.shape[1], filters: w.shape[0], result: graph.type(of: node.results[0]).shape,
         threads: threads)
     else { return nil }
     return WinogradKernels(plan.transform, op, x, w, graph.type(of: node.results[0]))

@@ -29,11 +29,13 @@ struct WinogradPlan {
   private static let largestFilters = 64 << 20
   /// Transformed filters above this size come from memory, or nearly, to each block of tiles.
   private static let largeFilters = 16 << 20
-  /// Tiles of a block. Few stay in the second-level cache before and after the product; filters that come from far away are
-  /// read for more of them.
-  private static let tiles = (near: 36, far: 132)
-  /// Scratch of the inputs of one block, which is to stay in the cache that cores share.
-  private static let scratchFloats = 4 << 20
+  /// Tiles of a block, at least and at most, where filters are near: so many that what goes into the product and comes out of
+  /// it stays in the second-level cache.
+  private static let nearTiles = 12...36
+  private static let nearFloats = 320 << 10
+  /// Filters that come from far away are read for more tiles, whose inputs stay in the cache that cores share.
+  private static let farTiles = 132
+  private static let farFloats = 5 << 19
   /// Filters of a chunk.
   private static let chunkFilters = 256
 
@@ -42,7 +44,7 @@ struct WinogradPlan {
 
   /// The cheapest transform for a result `[n, height, width, filters]`; nil where the definition is cheaper, or none fits.
   static func preferred(_ element: ElementType, channels: Int, filters: Int, result: [Dim]) -> WinogradTransform? {
-    let fitting = [WinogradTransform.two, .four].filter { fits($0, channels, filters) }
+    let fitting = [WinogradTransform.two, .four, .six].filter { fits($0, element, channels, filters) }
     let picture = picture(result)
     let costs = ([nil] + fitting).map { (transform: $0, cost: cost($0, element, channels, filters, picture)) }
     return costs.min { $0.cost < $1.cost }?.transform
@@ -55,21 +57,25 @@ struct WinogradPlan {
     transform.inputs * transform.inputs * channels * filters
   }
 
-  private static func fits(_ transform: WinogradTransform, _ channels: Int, _ filters: Int) -> Bool {
+  private static func fits(
+    _ transform: WinogradTransform, _ element: ElementType, _ channels: Int, _ filters: Int
+  ) -> Bool {
     // Up to 256 terms count as exact: the importer gives integers to such convolutions.
-    channels * 9 > Convolution.exactTerms && filters >= 16
+    channels * 9 > Convolution.exactTerms && filters >= 16 && (transform.results <= 4 || element == .bf16)
       && (transform.results == 2 || filterCount(transform, channels, filters) * 4 <= largestFilters)
   }
 
   /// How the work is cut; nil where the transform does not fit.
-  init?(_ transform: WinogradTransform, channels: Int, filters: Int, result: [Dim], threads: Int) {
-    guard Self.fits(transform, channels, filters) else { return nil }
+  init?(_ transform: WinogradTransform, _ element: ElementType, channels: Int, filters: Int, result: [Dim], threads: Int) {
+    guard Self.fits(transform, element, channels, filters) else { return nil }
     let count = Self.tileCount(transform, Self.picture(result))
     let tile = Self.tile(filters: filters)
     let panelCount = tile.panelCount(filters)
     let isLarge = Self.filterCount(transform, channels, filters) * 4 > Self.largeFilters
-    let perTile = transform.inputs * transform.inputs * channels
-    let largest = max(12, min(isLarge ? Self.tiles.far : Self.tiles.near, Self.scratchFloats / perTile) / 12 * 12)
+    let points = transform.inputs * transform.inputs
+    let near = Self.nearFloats / (points * (channels + min(filters, Self.chunkFilters))) / 6 * 6
+    let far = min(Self.farTiles, Self.farFloats / (points * channels)) / 12 * 12
+    let largest = isLarge ? max(12, far) : min(max(near, Self.nearTiles.lowerBound), Self.nearTiles.upperBound)
     // Where there are too few tiles for all threads, filters are shared out instead.
     let areKnown = result.dropLast().allSatisfy { $0.constant != nil }
     let groups = areKnown && (count + largest - 1) / largest < threads ? min(panelCount, threads) : 1

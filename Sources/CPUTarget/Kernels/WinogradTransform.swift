@@ -6,7 +6,7 @@ import SwageKernel
 /// Rounding errors depend on the points. For m = 4 these are 0, ±5/8, ±5/4 and infinity: near the best of Barabasz et al.
 /// ("Error analysis and improving the accuracy of Winograd convolution for deep neural networks", 2018), and all
 /// coefficients of Aᵀ and Bᵀ are exact in f32. Measured for 320 channels: relative L2 error 1.4e-6 (with 0, ±1, ±2:
-/// 2.8e-6; a direct f32 convolution: 3.1e-7); for m = 2 4.4e-7.
+/// 2.8e-6; a direct f32 convolution: 3.1e-7); for m = 2 4.4e-7. For m = 6 and 0, ±1/2, ±1, ±2 it is 7e-6: only between bf16.
 struct WinogradTransform {
   /// Results of a tile, per axis.
   let results: Int
@@ -21,6 +21,7 @@ struct WinogradTransform {
 
   static let two = WinogradTransform(results: 2, pairs: [1])
   static let four = WinogradTransform(results: 4, pairs: [0.625, 1.25])
+  static let six = WinogradTransform(results: 6, pairs: [0.5, 1, 2])
 
   private init(results: Int, pairs: [Double]) {
     self.results = results
