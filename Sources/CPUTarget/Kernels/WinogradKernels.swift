@@ -30,7 +30,8 @@ struct WinogradKernels {
   ) -> Recipe? {
     guard let (x, w) = operands(op, node, in: graph),
       let plan = WinogradPlan(
-        transform, x.elementType, channels: w.shape[1], filters: w.shape[0], result: graph.type(of: node.results[0]).shape,
+        transform, x.elementType, channels: w.shape[1], filters: w.shape[0],
+        result: graph.type(of: node.results[0]).shape,
         threads: threads)
     else { return nil }
     return WinogradKernels(plan.transform, op, x, w, graph.type(of: node.results[0]))
@@ -71,12 +72,11 @@ struct WinogradKernels {
   private func recipe(_ plan: WinogradPlan, _ w: Tensor, _ node: Node, in graph: Graph) -> Recipe? {
     let element = x.elementType
     var recipe = Recipe()
-    guard let panels = addFilters(w, name: node.operands[1].map { graph[$0].name } ?? "", to: &recipe) else {
-      return nil
-    }
+    guard let operand = addFilters(w, plan.filtering, name: node.operands[1].map { graph[$0].name } ?? "", to: &recipe)
+    else { return nil }
     let k = KernelBuilder("winograd\(transform.results)_\(element.name)")
     let source = k.input(element)
-    let filter = k.input(.f32)
+    let filter = k.input(plan.filtering == .asNeeded ? element : .f32)
     let rest = KernelEpilogue(op.epilogue, node, in: graph, result: result.shape, element: element, k)
     let y = k.output(element, mayAlias: rest.sameShape)
     let scratch = k.output(.f32)
@@ -85,7 +85,8 @@ struct WinogradKernels {
     let width = min(plan.chunk, panelCount) * columns
     let inputStride = plan.largest * channels + Self.gap
     let productStride = plan.largest * width + Self.gap
-    let size = points * (inputStride + productStride)
+    let lineSize = plan.filtering == .asNeeded ? transform.inputs * termsAsNeeded * width : 0
+    let size = points * (inputStride + productStride) + lineSize
     let memory = recipe.addTemporary(TensorType(.f32, [Dim(plan.units), Dim(size)]))
 
     let all = k.size(tiles.reduce(1, *))
@@ -96,22 +97,41 @@ struct WinogradKernels {
     let tileBlocks = k.let("tile_blocks", .choose(least.lessThan(.i64(plan.units)), few, even).maximum(1))
     let inputs = k.let("inputs", k.unit * .i64(size))
     let products = k.let("products", inputs + .i64(points * inputStride))
+    let lines = k.let("lines", products + .i64(points * productStride))
     let work = tiles.reduce(1, *) * Dim(points * channels * filters)
     k.share(tileBlocks * .i64(groups), units: plan.units, work: work) { item in
       let group = k.let("group", item.divided(by: tileBlocks) * .i64(plan.panels))
       let (first, count) = k.block("first", "count", of: all, item.remainder(by: tileBlocks), tileBlocks)
       transformInput(k, source, to: scratch, at: inputs, first: first, count: count, stride: inputStride)
       let until = k.let("until", (group + .i64(plan.panels)).minimum(.i64(panelCount)))
+      /// The products of one point with some terms of the filters.
+      func product(
+        _ point: Expression, _ panel: Statement.Product.Place, count own: Expression, size: Int, from begin: Expression,
+        terms: Expression, adds: Bool
+      ) {
+        k.product(
+          .init(
+            to: .buffer(scratch, products + point * .i64(productStride)), stride: .i64(width),
+            left: .buffer(scratch, inputs + point * .i64(inputStride) + begin), stride: .i64(channels), panel: panel,
+            size: .i64(size), count: own, rows: count, depth: terms, columns: columns, accumulates: adds,
+            isFollowed: plan.filtering != .asNeeded && plan.isFar))
+      }
       k.loop("panel", from: group, to: until, step: plan.chunk) { panel in
         let own = k.let("own", (until - panel).minimum(.i64(plan.chunk)))
-        k.loop("point", to: .i64(points)) { point in
-          k.product(
-            .init(
-              to: .buffer(scratch, products + point * .i64(productStride)), stride: .i64(width),
-              left: .buffer(scratch, inputs + point * .i64(inputStride)), stride: .i64(channels),
-              panel: .buffer(filter, (point * .i64(panelCount) + panel) * .i64(channels * columns)),
-              size: .i64(channels * columns), count: own, rows: count, depth: .i64(channels), columns: columns,
-              accumulates: false, isFollowed: plan.isFar))
+        if plan.filtering == .asNeeded {
+          filterAsNeeded(k, filter, panel: panel, count: own, to: scratch, at: lines) {
+            point, place, begin, terms, adds in
+            product(
+              point, .buffer(scratch, place), count: own, size: termsAsNeeded * columns, from: begin, terms: terms,
+              adds: adds)
+          }
+        } else {
+          k.loop("point", to: .i64(points)) { point in
+            let place = (point * .i64(panelCount) + panel) * .i64(channels * columns)
+            product(
+              point, .buffer(filter, place), count: own, size: channels * columns, from: 0, terms: .i64(channels),
+              adds: false)
+          }
         }
         let column = k.let("column", panel * .i64(columns))
         let lanes = k.let("lanes", (Expression.i64(filters) - column).minimum(own * .i64(columns)))
@@ -122,7 +142,7 @@ struct WinogradKernels {
     }
     recipe.steps.append(
       rest.step(
-        k.finish(), reads: [.operand(0), panels], others: [memory],
+        k.finish(), reads: [.operand(0), operand], others: [memory],
         label: EpilogueOperands.label("conv", op.epilogue) + " (winograd \(transform.results))"))
     return recipe
   }

@@ -15,6 +15,17 @@ struct WinogradPlan {
   var isFar: Bool
   /// Shares of the work, each with scratch memory of its own.
   var units: Int
+  var filtering: Filtering
+
+  /// When filters are transformed.
+  enum Filtering {
+    /// While the plan is written.
+    case stored
+    /// At the beginning of each run: in bf16 they take 8 to 14 times the memory of the filters.
+    case beforehand
+    /// For each block of tiles, a few at a time: the transformed ones would come from memory, or nearly.
+    case asNeeded
+  }
 
   // The costs are estimates in multiply-adds of a product; no measurement stands behind the single numbers.
 
@@ -25,19 +36,21 @@ struct WinogradPlan {
   /// Speed of a convolution by its definition, beside that of a product of f32: of f32, of bf16 where the processor
   /// multiplies pairs of them, and of bf16 that is widened first.
   private static let directSpeed = (f32: 0.9, pairs: 1.6, widened: 0.6)
-  /// Transformed filters are not made larger than this: they would fill memory.
-  private static let largestFilters = 64 << 20
-  /// Transformed filters above this size come from memory, or nearly, to each block of tiles.
+  /// Multiply-adds that take as long as it takes to make one transformed filter.
+  private static let filteringCost = 6.0
+  /// Above this size in bytes, transformed filters come from memory, or nearly, to each block of tiles.
   private static let largeFilters = 16 << 20
+  /// Above this size in bytes, transformed filters are not kept in the plan.
+  private static let largestStored = 64 << 20
   /// Tiles of a block, at least and at most, where filters are near: so many that what goes into the product and comes out of
   /// it stays in the second-level cache.
   private static let nearTiles = 12...36
   private static let nearFloats = 320 << 10
-  /// Filters that come from far away are read for more tiles, whose inputs stay in the cache that cores share.
+  /// Large filters are read, or transformed, for more tiles, whose inputs stay in the cache that cores share.
   private static let farTiles = 132
-  private static let farFloats = 5 << 19
-  /// Filters of a chunk.
-  private static let chunkFilters = 256
+  private static let farFloats = 4 << 20
+  /// Filters of a chunk, and of one that is transformed as needed.
+  private static let (chunkFilters, chunkAsNeeded) = (256, 64)
 
   /// What symbols count as where sizes are not known: the side of a picture.
   private static let assumedSide = 256
@@ -62,20 +75,39 @@ struct WinogradPlan {
   ) -> Bool {
     // Up to 256 terms count as exact: the importer gives integers to such convolutions.
     channels * 9 > Convolution.exactTerms && filters >= 16 && (transform.results <= 4 || element == .bf16)
-      && (transform.results == 2 || filterCount(transform, channels, filters) * 4 <= largestFilters)
+  }
+
+  private static func isLarge(_ transform: WinogradTransform, _ channels: Int, _ filters: Int) -> Bool {
+    filterCount(transform, channels, filters) * 4 > largeFilters
+  }
+
+  private static func filtering(
+    _ transform: WinogradTransform, _ element: ElementType, _ channels: Int, _ filters: Int
+  ) -> Filtering {
+    let bytes = filterCount(transform, channels, filters) * 4
+    if element == .f32 { return bytes > largestStored ? .asNeeded : .stored }
+    return bytes > largeFilters ? .asNeeded : .beforehand
+  }
+
+  /// Tiles of a block at most, where there are enough.
+  private static func largestBlock(_ transform: WinogradTransform, _ channels: Int, _ filters: Int) -> Int {
+    let points = transform.inputs * transform.inputs
+    if isLarge(transform, channels, filters) {
+      return max(12, min(farTiles, farFloats / (points * channels)) / 12 * 12)
+    }
+    let tiles = nearFloats / (points * (channels + min(filters, chunkFilters))) / 6 * 6
+    return min(max(tiles, nearTiles.lowerBound), nearTiles.upperBound)
   }
 
   /// How the work is cut; nil where the transform does not fit.
-  init?(_ transform: WinogradTransform, _ element: ElementType, channels: Int, filters: Int, result: [Dim], threads: Int) {
+  init?(
+    _ transform: WinogradTransform, _ element: ElementType, channels: Int, filters: Int, result: [Dim], threads: Int
+  ) {
     guard Self.fits(transform, element, channels, filters) else { return nil }
     let count = Self.tileCount(transform, Self.picture(result))
     let tile = Self.tile(filters: filters)
     let panelCount = tile.panelCount(filters)
-    let isLarge = Self.filterCount(transform, channels, filters) * 4 > Self.largeFilters
-    let points = transform.inputs * transform.inputs
-    let near = Self.nearFloats / (points * (channels + min(filters, Self.chunkFilters))) / 6 * 6
-    let far = min(Self.farTiles, Self.farFloats / (points * channels)) / 12 * 12
-    let largest = isLarge ? max(12, far) : min(max(near, Self.nearTiles.lowerBound), Self.nearTiles.upperBound)
+    let largest = Self.largestBlock(transform, channels, filters)
     // Where there are too few tiles for all threads, filters are shared out instead.
     let areKnown = result.dropLast().allSatisfy { $0.constant != nil }
     let groups = areKnown && (count + largest - 1) / largest < threads ? min(panelCount, threads) : 1
@@ -84,7 +116,8 @@ struct WinogradPlan {
     self.transform = transform
     self.largest = areKnown ? min(largest, (share + 11) / 12 * 12) : largest
     panels = (panelCount + groups - 1) / groups
-    chunk = min(panels, max(1, Self.chunkFilters / tile.columns))
+    filtering = Self.filtering(transform, element, channels, filters)
+    chunk = min(panels, (filtering == .asNeeded ? Self.chunkAsNeeded : Self.chunkFilters) / tile.columns)
     isFar = Self.filterCount(transform, channels, filters) * 4 > 1 << 20
     units = threads
   }
@@ -117,8 +150,14 @@ struct WinogradPlan {
     let points = Double(transform.inputs * transform.inputs)
     let tiles = Double(tileCount(transform, picture))
     let moved = points * tiles * Double(channels + filters) * Double(2 * transform.inputs)
-    // Filters of bf16 are transformed in each run.
-    let filtering = element == .f32 ? 0 : points * weights * Double(transform.inputs)
-    return atLeastReading(points * weights * 4, points * tiles * weights) + (moved + filtering) * transformCost
+    // What is read and made of filters in all.
+    let blocks = (tiles / Double(largestBlock(transform, channels, filters))).rounded(.up)
+    let (bytes, made): (Double, Double) =
+      switch filtering(transform, element, channels, filters) {
+      case .stored: (points * weights * 4, 0)
+      case .beforehand: (points * weights * 4, points * weights)
+      case .asNeeded: (9 * weights * Double(element.bitWidth / 8) * blocks, points * weights * blocks)
+      }
+    return atLeastReading(bytes, points * tiles * weights) + moved * transformCost + made * filteringCost
   }
 }
