@@ -86,10 +86,17 @@ struct StridedCopy {
 
   // MARK: - Rows
 
+  /// Rows go in the order of the operand, where that is known: what is read in order comes ahead of time.
   private func rows(
     _ k: KernelBuilder, _ source: KernelBuffer, _ target: KernelBuffer, _ axes: [IterationAxis]
   ) {
     guard let row = axes.last else { return }
+    var axes = axes
+    let distances = axes.compactMap { $0.strides[0].constant }
+    if distances.count == axes.count, !distances.contains(0) {
+      let order = axes.indices.dropLast().sorted { (-distances[$0], $0) < (-distances[$1], $1) }
+      axes = order.map { axes[$0] } + [row]
+    }
     let limit = MovementKernels.unitElements
     let rowsPerUnit = limit / max(row.extent.constant ?? limit, 1)
     let base = k.size(start)
