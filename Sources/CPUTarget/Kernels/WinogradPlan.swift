@@ -27,7 +27,8 @@ struct WinogradPlan {
     case asNeeded
   }
 
-  // The costs are estimates in multiply-adds of a product; no measurement stands behind the single numbers.
+  // The costs are multiply-adds of a product: those of transforms as measured on Zen 4 (a fifth of the product for 128
+  // channels and filters, a third for 64), the others estimates.
 
   /// Multiply-adds that take as long as one byte from memory: about 100 G/s beside 12 GB/s.
   private static let multiplyAddsPerByte = 8.0
@@ -38,6 +39,8 @@ struct WinogradPlan {
   private static let directSpeed = (f32: 0.9, pairs: 1.6, widened: 0.6)
   /// Multiply-adds that take as long as it takes to make one transformed filter.
   private static let filteringCost = 6.0
+  /// Above this size in bytes, transformed filters come from beyond the second-level cache.
+  private static let farFilters = 1 << 20
   /// Above this size in bytes, transformed filters come from memory, or nearly, to each block of tiles.
   private static let largeFilters = 16 << 20
   /// Above this size in bytes, transformed filters are not kept in the plan.
@@ -81,18 +84,22 @@ struct WinogradPlan {
     filterCount(transform, channels, filters) * 4 > largeFilters
   }
 
+  /// `tiles` are those of the whole picture.
   private static func filtering(
-    _ transform: WinogradTransform, _ element: ElementType, _ channels: Int, _ filters: Int
+    _ transform: WinogradTransform, _ element: ElementType, _ channels: Int, _ filters: Int, tiles: Int
   ) -> Filtering {
     let bytes = filterCount(transform, channels, filters) * 4
     if element == .f32 { return bytes > largestStored ? .asNeeded : .stored }
-    return bytes > largeFilters ? .asNeeded : .beforehand
+    // One block of tiles needs each of them once: they need not go through memory.
+    return bytes > largeFilters || (bytes > farFilters && tiles <= farTiles) ? .asNeeded : .beforehand
   }
 
   /// Tiles of a block at most, where there are enough.
-  private static func largestBlock(_ transform: WinogradTransform, _ channels: Int, _ filters: Int) -> Int {
+  private static func largestBlock(
+    _ transform: WinogradTransform, _ channels: Int, _ filters: Int, _ filtering: Filtering
+  ) -> Int {
     let points = transform.inputs * transform.inputs
-    if isLarge(transform, channels, filters) {
+    if filtering == .asNeeded || isLarge(transform, channels, filters) {
       return max(12, min(farTiles, farFloats / (points * channels)) / 12 * 12)
     }
     let tiles = nearFloats / (points * (channels + min(filters, chunkFilters))) / 6 * 6
@@ -107,7 +114,8 @@ struct WinogradPlan {
     let count = Self.tileCount(transform, Self.picture(result))
     let tile = Self.tile(filters: filters)
     let panelCount = tile.panelCount(filters)
-    let largest = Self.largestBlock(transform, channels, filters)
+    let filtering = Self.filtering(transform, element, channels, filters, tiles: count)
+    let largest = Self.largestBlock(transform, channels, filters, filtering)
     // Where there are too few tiles for all threads, filters are shared out instead.
     let areKnown = result.dropLast().allSatisfy { $0.constant != nil }
     let groups = areKnown && (count + largest - 1) / largest < threads ? min(panelCount, threads) : 1
@@ -116,9 +124,9 @@ struct WinogradPlan {
     self.transform = transform
     self.largest = areKnown ? min(largest, (share + 11) / 12 * 12) : largest
     panels = (panelCount + groups - 1) / groups
-    filtering = Self.filtering(transform, element, channels, filters)
+    self.filtering = filtering
     chunk = min(panels, (filtering == .asNeeded ? Self.chunkAsNeeded : Self.chunkFilters) / tile.columns)
-    isFar = Self.filterCount(transform, channels, filters) * 4 > 1 << 20
+    isFar = Self.filterCount(transform, channels, filters) * 4 > Self.farFilters
     units = threads
   }
 
@@ -148,14 +156,16 @@ struct WinogradPlan {
       return atLeastReading(9 * weights * Double(element.bitWidth / 8), pixels * 9 * weights / speed)
     }
     let points = Double(transform.inputs * transform.inputs)
-    let tiles = Double(tileCount(transform, picture))
+    let count = tileCount(transform, picture)
+    let tiles = Double(count)
     let moved = points * tiles * Double(channels + filters) * Double(2 * transform.inputs)
-    // What is read and made of filters in all.
-    let blocks = (tiles / Double(largestBlock(transform, channels, filters))).rounded(.up)
+    let filtering = filtering(transform, element, channels, filters, tiles: count)
+    let blocks = (tiles / Double(largestBlock(transform, channels, filters, filtering))).rounded(.up)
+    // What is read, written and made of filters in all.
     let (bytes, made): (Double, Double) =
-      switch filtering(transform, element, channels, filters) {
+      switch filtering {
       case .stored: (points * weights * 4, 0)
-      case .beforehand: (points * weights * 4, points * weights)
+      case .beforehand: (points * weights * 8, points * weights)
       case .asNeeded: (9 * weights * Double(element.bitWidth / 8) * blocks, points * weights * blocks)
       }
     return atLeastReading(bytes, points * tiles * weights) + moved * transformCost + made * filteringCost
