@@ -8,6 +8,23 @@ extension Tensor {
     self.init(elementType, shape, storage: Storage(byteCount: bytes, recipe: recipe))
   }
 
+  /// A tensor that `write` makes of another one: at once where it is small, whenever it is read where it is large.
+  /// `operation` names everything that decides the bytes beside `source`; `write` finds zeros. Returns nil where the sizes
+  /// do not fit.
+  public static func deferred(
+    _ elementType: ElementType, _ shape: [Int], _ operation: String, _ source: Tensor,
+    _ write: @escaping (_ source: UnsafeRawBufferPointer, _ target: UnsafeMutableRawBufferPointer) -> Void
+  ) -> Tensor? {
+    let recipe = StorageRecipe(operation, sources: [source]) { target in
+      source.withBytes { write($0, target) }
+    }
+    guard let tensor = Tensor(elementType, shape, recipe: recipe) else { return nil }
+    if tensor.byteCount >= Tensor.smallestDeferred { return tensor }
+    let storage = Storage(zeroed: tensor.byteCount)
+    source.withBytes { write($0, UnsafeMutableRawBufferPointer(start: storage.base, count: tensor.byteCount)) }
+    return Tensor(elementType, shape, storage: storage)
+  }
+
   /// Whether reading the elements means computing them.
   public var isDeferred: Bool { storage.recipe != nil }
 

@@ -12,15 +12,22 @@ import SwageTensor
 ///
 /// Where filters move by more than one position, inputs are copied phase by phase (all even positions, then all odd ones),
 /// so that a tap still meets neighbouring results in neighbouring places; then each tap is a product of its own.
+///
+/// Where convolutions are transposed, phases of results share what is copied, and have filters of their own.
 struct PanelConvolutionKernels {
   private let op: Convolution
+  private let form: ConvolutionForm
   private let x: TensorType
   private let result: TensorType
   private let (channels, filters): (Int, Int)
-  /// Lines and columns of a filter, and their distances; one line where there is one axis.
+  /// Lines and columns of a filter of one phase, and their distances; one line where there is one axis.
   private let (lines, taps): (Int, Int)
   private let (lineStride, stride): (Int, Int)
   private let (lineDilation, dilation): (Int, Int)
+  /// Lines and columns from the first that any phase of a result meets to the last.
+  private let (windowLines, window): (Int, Int)
+  /// Results of a phase along the last axis.
+  private let positions: Dim
   private let tile: ProductTile
   private var element: ElementType { tile.element }
   private var columns: Int { tile.columns }
@@ -36,7 +43,7 @@ struct PanelConvolutionKernels {
   private var mostPositions: Int {
     if tile.usesMatrixUnit { return 144 }
     switch pieces {
-    case .bySize: return filters * lines * taps * channels * tile.bytes > 1 << 20 ? 96 : 48
+    case .bySize: return form.phases * filters * lines * taps * channels * tile.bytes > 1 << 20 ? 96 : 48
     case .short: return 48
     case .long: return 96
     }
@@ -56,13 +63,14 @@ struct PanelConvolutionKernels {
   static func make(
     _ op: Convolution, _ node: Node, in graph: Graph, threads: Int, pieces: Pieces = .bySize
   ) -> Recipe? {
-    guard op.layout == .channelsLast, op.groups == 1, !op.isTransposed, let x = node.type(0, in: graph),
-      let w = node.constant(1, in: graph), let tile = ProductTile.of(x.elementType, filling: w.shape[0]),
-      x.rank == 3 || x.rank == 4, w.count > 0,
-      let kernels = PanelConvolutionKernels(op, x, w, graph.type(of: node.results[0]), tile, pieces)
+    let result = graph.type(of: node.results[0])
+    guard let x = node.type(0, in: graph), x.rank == 3 || x.rank == 4, let w = node.constant(1, in: graph),
+      let form = ConvolutionForm(op, x, w, result: result),
+      let tile = ProductTile.of(x.elementType, filling: form.filters),
+      let kernels = PanelConvolutionKernels(op, form, x, result, tile, pieces)
     else { return nil }
     if pieces != .bySize {
-      let sized = PanelConvolutionKernels(op, x, w, graph.type(of: node.results[0]), tile, .bySize)
+      let sized = PanelConvolutionKernels(op, form, x, result, tile, .bySize)
       guard !tile.usesMatrixUnit, sized?.mostPositions != kernels.mostPositions else { return nil }
     }
     return kernels.recipe(w, node, in: graph, threads: threads)
@@ -70,23 +78,28 @@ struct PanelConvolutionKernels {
 
   /// nil where the library is better, or the inputs of a piece are too large.
   private init?(
-    _ op: Convolution, _ x: TensorType, _ w: Tensor, _ result: TensorType, _ tile: ProductTile, _ pieces: Pieces
+    _ op: Convolution, _ form: ConvolutionForm, _ x: TensorType, _ result: TensorType, _ tile: ProductTile,
+    _ pieces: Pieces
   ) {
     self.op = op
+    self.form = form
     self.pieces = pieces
     self.tile = tile
     self.x = x
     self.result = result
-    (filters, channels) = (w.shape[0], w.shape[1])
-    let isFlat = x.rank == 3
-    (lines, taps) = (isFlat ? 1 : w.shape[2], w.shape[w.shape.count - 1])
-    (lineStride, stride) = (isFlat ? 1 : op.strides[0], op.strides[op.strides.count - 1])
-    (lineDilation, dilation) = (isFlat ? 1 : op.dilations[0], op.dilations[op.dilations.count - 1])
+    (filters, channels) = (form.filters, form.channels)
+    let (down, along) = (form.axes.count == 2 ? form.axes[0] : nil, form.axes[form.axes.count - 1])
+    (lines, taps) = (down?.taps ?? 1, along.taps)
+    (lineStride, stride) = (down?.stride ?? 1, along.stride)
+    (lineDilation, dilation) = (down?.dilation ?? 1, along.dilation)
+    (windowLines, window) = (down?.window ?? 1, along.window)
+    positions = along.positions
     // Fewer filters leave most of a panel empty; each product is written out.
     let isWorthwhile = pieces != .bySize || tile.usesMatrixUnit || element == .u8
-    guard isWorthwhile || filters * 2 >= tile.panelCount(filters) * tile.columns, lines <= 32,
-      dilation == 1 || taps <= 32, !isPhased || lines * taps <= 64, let reach = Checked.product([taps - 1, dilation]),
-      let perLine = Checked.product([lines, channels]), perLine * (reach + 1) <= patchElements
+    guard isWorthwhile || filters * 2 >= tile.panelCount(filters) * tile.columns, windowLines <= 32,
+      dilation == 1 || taps <= 32, !isPhased || lines * taps <= 64,
+      let reach = Checked.product([window - 1, dilation]),
+      let perLine = Checked.product([windowLines, channels]), perLine * (reach + 1) <= patchElements
     else { return nil }
     if isPhased {
       let perPosition = linePhases * phases * ((lines - 1) / lineStride + 1) * channels
@@ -94,10 +107,10 @@ struct PanelConvolutionKernels {
     } else {
       longest = min(mostPositions, (patchElements / perLine - reach - 1) / stride + 1)
     }
-    guard longest >= min(12, result.shape[result.rank - 2].constant ?? 12) else { return nil }
+    guard longest >= min(12, positions.constant ?? 12) else { return nil }
   }
 
-  private var reach: Int { (taps - 1) * dilation }
+  private var reach: Int { (window - 1) * dilation }
   /// Whether short lines go together.
   private var joinsLines: Bool {
     x.rank == 4 && (isPhased || (lineDilation == 1 && (!hangsOver || (stride == 1 && lineStride == 1))))
@@ -108,7 +121,7 @@ struct PanelConvolutionKernels {
     if tile.usesMatrixUnit { return true }
     guard isPhased || (stride == 1 && lineStride == 1) else { return false }
     let over = isPhased ? (taps - 1) / stride : reach
-    guard let length = result.shape[result.rank - 2].constant else { return over == 0 }
+    guard let length = positions.constant else { return over == 0 }
     return over == 0 || length + over <= Self.fewestRows
   }
   /// Rows of a tile whose additions need not wait for each other.
@@ -118,7 +131,7 @@ struct PanelConvolutionKernels {
   /// Distance of lines of results in what is copied.
   private var copiedStride: Int { isPhased ? 1 : lineStride }
   /// Lines that one line of results meets, of each phase.
-  private var linesOfOne: Int { isPhased ? (lines - 1) / lineStride + 1 : lines }
+  private var linesOfOne: Int { isPhased ? (lines - 1) / lineStride + 1 : windowLines }
   /// Lines that so many lines of results meet.
   private func linesToCopy(for count: Expression) -> Expression {
     (count - 1) * .i64(copiedStride) + .i64(linesOfOne)
@@ -134,8 +147,10 @@ struct PanelConvolutionKernels {
     guard let panels = panels(w) else { return nil }
     let width = min(tile.chunk(depth: lines * taps * channels), panelCount * columns)
     let perChunk = width / columns
-    let order = PieceOrder(chunks: (panelCount + perChunk - 1) / perChunk, bytes: panels.byteCount, tile)
+    let chunks = (panelCount + perChunk - 1) / perChunk
+    let order = PieceOrder(chunks: chunks * form.phases, bytes: panels.byteCount, tile)
     let isFlat = x.rank == 3
+    let last = isFlat ? 0 : 1
     // A line of a filter is one run, unless its taps lie apart.
     let runs = taps / tapsTogether
     let depth = tapsTogether * channels
@@ -148,8 +163,8 @@ struct PanelConvolutionKernels {
       op.epilogue, node, in: graph, result: result.shape, element: result.elementType, k)
     let y = k.output(result.elementType, mayAlias: rest.sameShape)
 
-    let length = k.size(result.shape[result.rank - 2])
-    let allLines = isFlat ? 1 : k.size(result.shape[1])
+    let length = k.size(positions)
+    let allLines = isFlat ? 1 : k.size(form.axes[0].positions)
     let segment = k.blockSize("block", length, largest: longest, step: tile.rows).minimum(length.maximum(1))
     let segments = k.let("segments", length.ceilDivided(by: segment))
     let patchWidth = k.let("patch_width", patchWidth(segment, segments))
@@ -165,9 +180,12 @@ struct PanelConvolutionKernels {
     let current = k.variable("current", .i64(-1))
     let patch = k.array("patch", of: element, count: patchElements + sharedZeros * channels)
     let sums = k.array("sums", of: tile.sums, count: mostPositions * width)
-    let work = result.shape.reduce(1, *) * Dim(lines * taps * channels)
+    let work = result.elementCount * Dim(lines * taps * channels)
     k.share(stretches * .i64(order.chunks), units: threads * 4, work: work) { item in
-      let (stretch, chunk) = order.place(item, blocks: stretches, k)
+      let (stretch, piece) = order.place(item, blocks: stretches, k)
+      let phase = form.phases == 1 ? 0 : k.let("phase", piece.divided(by: .i64(chunks)))
+      let places = form.place(phase, k)
+      let chunk = form.phases == 1 ? piece : piece.remainder(by: .i64(chunks))
       let panel = k.let("panel", chunk * .i64(perChunk))
       let first = k.let("first", stretch.remainder(by: segments) * segment)
       let count = k.let("count", (length - first).minimum(segment))
@@ -184,7 +202,7 @@ struct PanelConvolutionKernels {
         k.assign(current, stretch)
       }
       let own = k.let("own", (Expression.i64(panelCount) - panel).minimum(.i64(perChunk)))
-      let weights = k.let("weights", panel * .i64(lines * runs * runSize))
+      let weights = k.let("weights", (phase * .i64(panelCount) + panel) * .i64(lines * runs * runSize))
       let column = k.let("column", panel * .i64(columns))
       let size = k.let("phase_size", linesToCopy(for: valid) * patchWidth)
       let parts = k.let("parts", valid.ceilDivided(by: height))
@@ -216,7 +234,8 @@ struct PanelConvolutionKernels {
           }
         } else if runs == 1 {
           // Lines of a filter are runs of one product.
-          product(0, stride: stride, distance: patchWidth, runs: lines, after: 0, adds: false)
+          let shift = (isFlat ? 0 : places[0].shift * patchWidth) + places[last].shift
+          product(shift, stride: stride, distance: patchWidth, runs: lines, after: 0, adds: false)
         } else {
           // Where taps lie apart, the taps of a line are.
           for line in 0..<lines {
@@ -225,14 +244,17 @@ struct PanelConvolutionKernels {
               adds: line > 0)
           }
         }
-        k.loop("innerline", to: lineCount) { inner in
-          let place = isFlat ? [batch] : [batch, firstLine + line + inner]
+        let whole = isFlat ? lineCount : form.existing(lineCount, from: firstLine + line, 0, places, k)
+        let stored = form.existing(count, from: first, last, places, k)
+        k.loop("innerline", to: whole) { inner in
+          let place = isFlat ? [batch] : [batch, form.position(firstLine + line + inner, 0, places)]
           let row = k.let("row", offset(place, k.broadcastStrides(result.shape, to: result.shape)))
-          k.loop("i", to: count) { i in
+          k.loop("i", to: stored) { i in
+            let position = form.position(first + i, last, places)
             rest.store(
               sums, at: k.let("from", (inner * (hangsOver ? patchWidth : count) + i) * .i64(width)), panels: own, to: y,
-              line: row + (first + i) * .i64(filters), from: column, filters: filters, columns: columns,
-              place: place + [first + i], k)
+              line: row + position * .i64(filters), from: column, filters: filters, columns: columns,
+              place: place + [position], k)
           }
         }
       }
@@ -248,7 +270,8 @@ struct PanelConvolutionKernels {
   /// Positions of zeros that neighbouring lines have in common where a piece has whole lines: what is right of one is left
   /// of the next.
   private var sharedZeros: Int {
-    guard joinsLines, hangsOver, !isPhased, let left = op.padsBegin[1].constant, let right = op.padsEnd[1].constant
+    guard joinsLines, hangsOver, !isPhased, let left = form.axes[1].before.constant,
+      let right = form.axes[1].after.constant
     else { return 0 }
     return max(0, min(left, right))
   }
@@ -295,7 +318,7 @@ struct PanelConvolutionKernels {
   ) {
     let isFlat = x.rank == 3
     let width = k.size(x.shape[x.rank - 2])
-    let from = k.let("from", first * .i64(stride) - k.size(op.padsBegin[op.padsBegin.count - 1]))
+    let from = k.let("from", first * .i64(stride) - k.size(form.axes[form.axes.count - 1].before))
     let low = k.let("low", (Expression.i64(0) - from).maximum(0).minimum(patchWidth))
     let high = k.let("high", (width - from).maximum(low).minimum(patchWidth))
     let size = Expression.i64(channels)
@@ -320,7 +343,7 @@ struct PanelConvolutionKernels {
         copy(k.let("source", (batch * width + from) * size))
       } else {
         let height = k.size(x.shape[1])
-        let y = k.let("y", firstLine * .i64(lineStride) + line * .i64(lineDilation) - k.size(op.padsBegin[0]))
+        let y = k.let("y", firstLine * .i64(lineStride) + line * .i64(lineDilation) - k.size(form.axes[0].before))
         k.if(y.greaterOrEqual(0).and(y.lessThan(height))) {
           copy(k.let("source", ((batch * height + y) * width + from) * size))
         } else: {
@@ -342,14 +365,14 @@ struct PanelConvolutionKernels {
     for linePhase in 0..<linePhases {
       for phase in 0..<phases {
         // The first position of this phase in the picture, which may lie before it.
-        let from = k.let("from", first * .i64(stride) + .i64(phase) - k.size(op.padsBegin[op.padsBegin.count - 1]))
+        let from = k.let("from", first * .i64(stride) + .i64(phase) - k.size(form.axes[form.axes.count - 1].before))
         let low = k.let("low", (Expression.i64(0) - from).maximum(0).ceilDivided(by: stride).minimum(patchWidth))
         let high = k.let(
           "high", (width - from).maximum(0).ceilDivided(by: stride).maximum(low).minimum(patchWidth))
         k.loop("line", to: lines) { line in
           let at = k.let("at", (lines * .i64(linePhase * phases + phase) + line) * patchWidth * size)
           let y = k.let(
-            "y", isFlat ? 0 : (firstLine + line) * .i64(lineStride) + .i64(linePhase) - k.size(op.padsBegin[0]))
+            "y", isFlat ? 0 : (firstLine + line) * .i64(lineStride) + .i64(linePhase) - k.size(form.axes[0].before))
           k.if(y.greaterOrEqual(0).and(y.lessThan(height))) {
             let start = k.let("start", ((batch * height + y) * width + from) * size)
             k.loop("i", to: low * size, .vector) { k.store(patch, at + $0, zero) }
@@ -366,23 +389,25 @@ struct PanelConvolutionKernels {
     }
   }
 
-  /// `[filter][channel][line][tap]` to `[panel][line][run]` of panels, whose terms are `[tap of the run][channel]`.
+  /// The filters as `[phase][panel][line][run]` of panels, whose terms are `[tap of the run][channel]`.
   private func panels(_ w: Tensor) -> Tensor? {
-    let (channels, filters, columns, tile) = (channels, filters, columns, tile)
-    let area = lines * taps
+    let (channels, filters, columns, tile, form) = (channels, filters, columns, tile, form)
+    let (area, panelCount) = (lines * taps, tile.panelCount(filters))
     let tapsTogether = tapsTogether
     let size = tile.panel(depth: tapsTogether * channels)
     let runs = area / tapsTogether
-    let shape = [tile.panelCount(filters), runs, size / tile.line, tile.line]
-    return tile.rearranged(shape, "convolution panels \(columns) \(tapsTogether)", w) { move in
-      for filter in 0..<filters {
-        let (panel, column) = (filter / columns, filter % columns)
-        for channel in 0..<channels {
-          for tap in 0..<area {
-            let run = (panel * runs + tap / tapsTogether) * size
-            move(
-              run + tile.place(tap % tapsTogether * channels + channel, column),
-              (filter * channels + channel) * area + tap)
+    let shape = [form.phases * panelCount, runs, size / tile.line, tile.line]
+    return tile.rearranged(shape, "convolution panels \(columns) \(tapsTogether)\(form.name)", w) { move in
+      for phase in 0..<form.phases {
+        for filter in 0..<filters {
+          let (panel, column) = (phase * panelCount + filter / columns, filter % columns)
+          for channel in 0..<channels {
+            for tap in 0..<area {
+              let run = (panel * runs + tap / tapsTogether) * size
+              move(
+                run + tile.place(tap % tapsTogether * channels + channel, column),
+                form.weight(filter: filter, channel: channel, phase: phase, tap: tap))
+            }
           }
         }
       }

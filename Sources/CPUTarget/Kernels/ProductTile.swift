@@ -101,7 +101,7 @@ struct ProductTile {
       let (from, to) = (from.bindMemory(to: T.self), to.bindMemory(to: T.self))
       each { to[$0] = from[$1] }
     }
-    return Self.deferred(panelElement, shape, operation, source) { [panelElement] from, to in
+    return Tensor.deferred(panelElement, shape, operation, source) { [panelElement] from, to in
       switch panelElement.bitWidth {
       case 8: copy(from, to, UInt8.self)
       case 16: copy(from, to, UInt16.self)
@@ -109,20 +109,5 @@ struct ProductTile {
       default: copy(from, to, UInt64.self)
       }
     }
-  }
-
-  /// A tensor that `write` makes of another one, at once where it is small. `write` finds zeros.
-  static func deferred(
-    _ type: ElementType, _ shape: [Int], _ operation: String, _ source: Tensor,
-    _ write: @escaping (UnsafeRawBufferPointer, UnsafeMutableRawBufferPointer) -> Void
-  ) -> Tensor? {
-    let recipe = StorageRecipe(operation, sources: [source]) { target in
-      source.withBytes { write($0, target) }
-    }
-    guard let tensor = Tensor(type, shape, recipe: recipe) else { return nil }
-    if tensor.byteCount >= Tensor.smallestDeferred { return tensor }
-    let storage = Storage(zeroed: tensor.byteCount)
-    source.withBytes { write($0, UnsafeMutableRawBufferPointer(start: storage.base, count: tensor.byteCount)) }
-    return Tensor(type, shape, storage: storage)
   }
 }

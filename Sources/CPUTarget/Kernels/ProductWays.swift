@@ -62,16 +62,15 @@ struct ProductWays {
     func panels(_ pieces: PanelConvolutionKernels.Pieces) -> Recipe? {
       PanelConvolutionKernels.make(op, node, in: graph, threads: threads, pieces: pieces)
     }
-    let filtered = WinogradKernels.preferred(op, node, in: graph)?.results
-    return [
-      Way("winograd2", isAlternative: filtered != 2) { winograd(.two) },
-      Way("winograd4", isAlternative: filtered != 4) { winograd(.four) },
-      Way("winograd6", isAlternative: filtered != 6) { winograd(.six) },
+    let filtering = WinogradKernels.transforms(op, node, in: graph, threads: threads).map { transform, isPreferred in
+      Way("winograd\(transform.results)", isAlternative: !isPreferred) { winograd(transform) }
+    }
+    return filtering + [
       Way("product") { PanelMatMulKernels.make(op, node, in: graph, threads: threads) },
+      Way("scattered") { ScatteredConvolution.make(op, node, in: graph) },
       Way("panels") { panels(.bySize) },
       Way("panels-short", isAlternative: true) { panels(.short) },
       Way("panels-long", isAlternative: true) { panels(.long) },
-      Way("scattered") { ScatteredConvolution.make(op, node, in: graph) },
       Way("library") { isOfLibrary(node, graph) ? LibraryRecipe.make(op, node, in: graph) : nil },
       Way("plain") { ConvolutionKernels.make(op, node, in: graph) },
     ]

@@ -9,19 +9,22 @@ extension WinogradKernels {
 
   /// `[point][tile][channel]`: Bᵀ d B, with zeros for what lies outside the picture.
   func transformInput(
-    _ k: KernelBuilder, _ source: KernelBuffer, to target: KernelBuffer, at start: Expression, first: Expression,
-    count: Expression, stride: Int
+    _ k: KernelBuilder, _ source: KernelBuffer, to target: KernelBuffer, at start: Expression,
+    _ places: [ConvolutionForm.Place], first: Expression, count: Expression, stride: Int
   ) {
     let side = transform.inputs
     let block = min(channelBlock, channels)
     let (height, width) = (k.size(x.shape[1]), k.size(x.shape[2]))
-    let (top, left) = (k.size(op.padsBegin[0]), k.size(op.padsBegin[1]))
+    let (top, left) = (
+      k.let("top", places[0].shift - k.size(form.axes[0].before)),
+      k.let("left", places[1].shift - k.size(form.axes[1].before))
+    )
     let half = k.array("half", .f32, count: side * side * block)
     let patch = k.array("patch", .f32, count: side * side * block)
     k.loop("tile", to: count) { tile in
       let place = k.unravel(first + tile, tiles)
-      let row = k.let("row", place[1] * .i64(transform.results) - top)
-      let column = k.let("column", place[2] * .i64(transform.results) - left)
+      let row = k.let("row", place[1] * .i64(transform.results) + top)
+      let column = k.let("column", place[2] * .i64(transform.results) + left)
       let isInside = k.let(
         "is_inside",
         row.greaterOrEqual(0).and((row + .i64(side - 1)).lessThan(height)).and(column.greaterOrEqual(0))
@@ -91,7 +94,8 @@ extension WinogradKernels {
   /// Aᵀ m A of `[point][tile][filter]` to the picture, with the epilogue.
   func transformOutput(
     _ k: KernelBuilder, _ products: KernelBuffer, at start: Expression, stride: Int, width: Int, to y: KernelBuffer,
-    _ rest: KernelEpilogue, first: Expression, count: Expression, column: Expression, lanes all: Expression
+    _ rest: KernelEpilogue, _ places: [ConvolutionForm.Place], first: Expression, count: Expression,
+    column: Expression, lanes all: Expression
   ) {
     let (side, results) = (transform.inputs, transform.results)
     let (height, pictureWidth) = (k.size(result.shape[1]), k.size(result.shape[2]))
@@ -102,8 +106,11 @@ extension WinogradKernels {
       let place = k.unravel(first + tile, tiles)
       let row = k.let("row", place[1] * .i64(results))
       let position = k.let("position", place[2] * .i64(results))
-      let rows = k.let("rows", (height - row).minimum(.i64(results)))
-      let positions = k.let("positions", (pictureWidth - position).minimum(.i64(results)))
+      func existing(_ axis: Int, from first: Expression) -> Expression {
+        let whole = (k.size(form.axes[axis].positions) - first).minimum(.i64(results))
+        return form.existing(k.let("whole", whole), from: first, axis, places, k)
+      }
+      let (rows, positions) = (existing(0, from: row), existing(1, from: position))
       k.loop("filter", to: all, step: block) { filter in
         let lanes = k.let("lanes", (all - filter).minimum(.i64(block)))
         let from = k.let("from", start + tile * .i64(width) + filter)
@@ -129,9 +136,11 @@ extension WinogradKernels {
         }
         k.loop("i", to: rows) { i in
           k.loop("j", to: positions) { j in
-            let finish = rest.line([place[0], row + i, position + j], from: column + filter, k)
+            let line = form.position(row + i, 0, places)
+            let point = form.position(position + j, 1, places)
+            let finish = rest.line([place[0], line, point], from: column + filter, k)
             let cell = k.let("cell", (i * .i64(results) + j) * .i64(block))
-            let pixel = k.let("pixel", (place[0] * height + row + i) * pictureWidth + position + j)
+            let pixel = k.let("pixel", (place[0] * height + line) * pictureWidth + point)
             let target = k.let("target", pixel * .i64(filters) + column + filter)
             k.loop("lane", to: lanes, .vector) { lane in
               k.store(y, target + lane, finish(k.load(cells, cell + lane), lane))

@@ -3,10 +3,11 @@ import SwagePartition
 import SwageTensor
 
 /// Convolutions of 3 by 3 filters by minimal filtering: 2.25, 4 or 5 times fewer multiplications than by the definition
-/// (`WinogradTransform`). Elements are f32, or bf16 where no matrix unit multiplies them: those are widened as they are
+/// (`WinogradTransform`). Those of 2 by 2, mostly phases of transposed ones (`ConvolutionForm`), take 2.25, 2.8 or 3 times
+/// fewer. Elements are f32, or bf16 where no matrix unit multiplies them: those are widened as they are
 /// transformed, and all between is f32.
 ///
-/// A unit works through its share of pieces, each a block of tiles of the picture and a group of filters: the tiles'
+/// A unit works through its share of pieces, each a block of tiles of the picture and a group of filters of a phase: the tiles'
 /// inputs are transformed once for each piece into the unit's own scratch memory, multiplied with the filters' panels point
 /// by point, and transformed back with the epilogue, a chunk of filters at a time. A value that is not finite spreads to the
 /// other results of its tile.
@@ -14,9 +15,10 @@ struct WinogradKernels {
   let transform: WinogradTransform
   let x: TensorType
   let result: TensorType
-  let op: Convolution
-  let channels: Int
-  let filters: Int
+  let form: ConvolutionForm
+  let epilogue: Epilogue
+  var channels: Int { form.channels }
+  var filters: Int { form.filters }
   let tiles: [Dim]
   let columns: Int
   var points: Int { transform.inputs * transform.inputs }
@@ -24,49 +26,45 @@ struct WinogradKernels {
   /// Floats between points: neighbours in different sets of the first-level cache, whose sets repeat every 4 KiB.
   static let gap = 16
 
+  /// The transforms that fit a node, and whether the cost model takes them.
+  static func transforms(
+    _ op: Convolution, _ node: Node, in graph: Graph, threads: Int
+  ) -> [(transform: WinogradTransform, isPreferred: Bool)] {
+    guard let (x, _, form) = operands(op, node, in: graph) else { return [] }
+    let preferred = WinogradPlan.preferred(x.elementType, form, batch: x.shape[0], threads: threads)
+    return WinogradPlan.fitting(x.elementType, form).map { ($0, $0.results == preferred?.results) }
+  }
+
   /// nil where the transform does not fit.
   static func make(
     _ op: Convolution, _ node: Node, in graph: Graph, threads: Int, transform: WinogradTransform
   ) -> Recipe? {
-    guard let (x, w) = operands(op, node, in: graph),
-      let plan = WinogradPlan(
-        transform, x.elementType, channels: w.shape[1], filters: w.shape[0],
-        result: graph.type(of: node.results[0]).shape,
-        threads: threads)
-    else { return nil }
-    return WinogradKernels(plan.transform, op, x, w, graph.type(of: node.results[0]))
+    guard let (x, w, form) = operands(op, node, in: graph) else { return nil }
+    let plan = WinogradPlan(transform, x.elementType, form, batch: x.shape[0], threads: threads)
+    return WinogradKernels(transform, form, op.epilogue, x, graph.type(of: node.results[0]))
       .recipe(plan, w, node, in: graph)
-  }
-
-  /// The transform that the cost model takes, nil for none.
-  static func preferred(_ op: Convolution, _ node: Node, in graph: Graph) -> WinogradTransform? {
-    guard let (x, w) = operands(op, node, in: graph) else { return nil }
-    return WinogradPlan.preferred(
-      x.elementType, channels: w.shape[1], filters: w.shape[0], result: graph.type(of: node.results[0]).shape)
   }
 
   private static func operands(
     _ op: Convolution, _ node: Node, in graph: Graph
-  ) -> (x: TensorType, w: Tensor)? {
-    guard op.layout == .channelsLast, op.groups == 1, !op.isTransposed, op.strides == [1, 1], op.dilations == [1, 1],
-      let x = node.type(0, in: graph), let w = node.constant(1, in: graph), Array(w.shape.dropFirst(2)) == [3, 3],
-      x.elementType == .f32 || (x.elementType == .bf16 && ProductTile.of(.bf16)?.usesMatrixUnit == false)
+  ) -> (x: TensorType, w: Tensor, form: ConvolutionForm)? {
+    guard let x = node.type(0, in: graph), let w = node.constant(1, in: graph),
+      x.elementType == .f32 || (x.elementType == .bf16 && ProductTile.of(.bf16)?.usesMatrixUnit == false),
+      let form = ConvolutionForm(op, x, w, result: graph.type(of: node.results[0]))
     else { return nil }
-    return (x, w)
+    return (x, w, form)
   }
 
   private init(
-    _ transform: WinogradTransform, _ op: Convolution, _ x: TensorType, _ w: Tensor, _ result: TensorType
+    _ transform: WinogradTransform, _ form: ConvolutionForm, _ epilogue: Epilogue, _ x: TensorType, _ result: TensorType
   ) {
     self.transform = transform
-    self.op = op
+    self.form = form
+    self.epilogue = epilogue
     self.x = x
     self.result = result
-    channels = w.shape[1]
-    filters = w.shape[0]
-    columns = WinogradPlan.tile(filters: filters).columns
-    let side = Dim(transform.results)
-    tiles = [result.shape[0], result.shape[1].ceilDivided(by: side), result.shape[2].ceilDivided(by: side)]
+    columns = WinogradPlan.tile(filters: form.filters).columns
+    tiles = [x.shape[0]] + form.axes.map { $0.positions.ceilDivided(by: Dim(transform.results)) }
   }
 
   private func recipe(_ plan: WinogradPlan, _ w: Tensor, _ node: Node, in graph: Graph) -> Recipe? {
@@ -77,7 +75,7 @@ struct WinogradKernels {
     let k = KernelBuilder("winograd\(transform.results)_\(element.name)")
     let source = k.input(element)
     let filter = k.input(plan.filtering == .asNeeded ? element : .f32)
-    let rest = KernelEpilogue(op.epilogue, node, in: graph, result: result.shape, element: element, k)
+    let rest = KernelEpilogue(epilogue, node, in: graph, result: result.shape, element: element, k)
     let y = k.output(element, mayAlias: rest.sameShape)
     let scratch = k.output(.f32)
 
@@ -90,19 +88,24 @@ struct WinogradKernels {
     let memory = recipe.addTemporary(TensorType(.f32, [Dim(plan.units), Dim(size)]))
 
     let all = k.size(tiles.reduce(1, *))
-    // As many blocks for each thread.
+    // As many pieces for each thread.
     let least = all.ceilDivided(by: plan.largest)
     let even = least.ceilDivided(by: plan.units) * .i64(plan.units)
     let few = groups == 1 ? all.ceilDivided(by: 6).minimum(.i64(plan.units)) : least
-    let tileBlocks = k.let("tile_blocks", .choose(least.lessThan(.i64(plan.units)), few, even).maximum(1))
+    let blocks =
+      groups * form.phases % plan.units == 0 ? least : .choose(least.lessThan(.i64(plan.units)), few, even)
+    let tileBlocks = k.let("tile_blocks", blocks.maximum(1))
     let inputs = k.let("inputs", k.unit * .i64(size))
     let products = k.let("products", inputs + .i64(points * inputStride))
     let lines = k.let("lines", products + .i64(points * productStride))
-    let work = tiles.reduce(1, *) * Dim(points * channels * filters)
-    k.share(tileBlocks * .i64(groups), units: plan.units, work: work) { item in
-      let group = k.let("group", item.divided(by: tileBlocks) * .i64(plan.panels))
+    let work = tiles.reduce(1, *) * Dim(form.phases * points * channels * filters)
+    k.share(tileBlocks * .i64(groups * form.phases), units: plan.units, work: work) { item in
+      let part = k.let("part", item.divided(by: tileBlocks))
+      let group = k.let("group", part.remainder(by: .i64(groups)) * .i64(plan.panels))
+      let phase = form.phases == 1 ? 0 : k.let("phase", part.divided(by: .i64(groups)))
+      let places = form.place(phase, k)
       let (first, count) = k.block("first", "count", of: all, item.remainder(by: tileBlocks), tileBlocks)
-      transformInput(k, source, to: scratch, at: inputs, first: first, count: count, stride: inputStride)
+      transformInput(k, source, to: scratch, at: inputs, places, first: first, count: count, stride: inputStride)
       let until = k.let("until", (group + .i64(plan.panels)).minimum(.i64(panelCount)))
       /// The products of one point with some terms of the filters.
       func product(
@@ -119,7 +122,7 @@ struct WinogradKernels {
       k.loop("panel", from: group, to: until, step: plan.chunk) { panel in
         let own = k.let("own", (until - panel).minimum(.i64(plan.chunk)))
         if plan.filtering == .asNeeded {
-          filterAsNeeded(k, filter, panel: panel, count: own, to: scratch, at: lines) {
+          filterAsNeeded(k, filter, panel: phase * .i64(panelCount) + panel, count: own, to: scratch, at: lines) {
             point, place, begin, terms, adds in
             product(
               point, .buffer(scratch, place), count: own, size: termsAsNeeded * columns, from: begin, terms: terms,
@@ -127,7 +130,7 @@ struct WinogradKernels {
           }
         } else {
           k.loop("point", to: .i64(points)) { point in
-            let place = (point * .i64(panelCount) + panel) * .i64(channels * columns)
+            let place = ((phase * .i64(points) + point) * .i64(panelCount) + panel) * .i64(channels * columns)
             product(
               point, .buffer(filter, place), count: own, size: channels * columns, from: 0, terms: .i64(channels),
               adds: false)
@@ -136,14 +139,15 @@ struct WinogradKernels {
         let column = k.let("column", panel * .i64(columns))
         let lanes = k.let("lanes", (Expression.i64(filters) - column).minimum(own * .i64(columns)))
         transformOutput(
-          k, scratch, at: products, stride: productStride, width: width, to: y, rest, first: first, count: count,
+          k, scratch, at: products, stride: productStride, width: width, to: y, rest, places, first: first,
+          count: count,
           column: column, lanes: lanes)
       }
     }
     recipe.steps.append(
       rest.step(
         k.finish(), reads: [.operand(0), operand], others: [memory],
-        label: EpilogueOperands.label("conv", op.epilogue) + " (winograd \(transform.results))"))
+        label: EpilogueOperands.label("conv", epilogue) + " (winograd \(transform.results))"))
     return recipe
   }
 }

@@ -1,6 +1,6 @@
 import SwageKernel
 
-/// The matrices of a minimal filtering algorithm F(m, 3): results = Aᵀ((G g) ⊙ (Bᵀ d)), by Cook and Toom's construction
+/// The matrices of a minimal filtering algorithm F(m, r) for r taps: results = Aᵀ((G g) ⊙ (Bᵀ d)), by Cook and Toom's construction
 /// (Lavin and Gray, "Fast algorithms for convolutional neural networks", 2015).
 ///
 /// Rounding errors depend on the points. For m = 4 these are 0, ±5/8, ±5/4 and infinity: near the best of Barabasz et al.
@@ -8,23 +8,33 @@ import SwageKernel
 /// coefficients of Aᵀ and Bᵀ are exact in f32. Measured for 320 channels: relative L2 error 1.4e-6 (with 0, ±1, ±2:
 /// 2.8e-6; a direct f32 convolution: 3.1e-7); for m = 2 4.4e-7. For m = 6 and 0, ±1/2, ±1, ±2 it is 7e-6: only between bf16.
 struct WinogradTransform {
+  /// Taps of a filter, per axis.
+  let taps: Int
   /// Results of a tile, per axis.
   let results: Int
   /// Inputs of a tile, per axis.
-  var inputs: Int { results + 2 }
+  var inputs: Int { results + taps - 1 }
+  /// Whether results are for bf16 only.
+  let isCoarse: Bool
   /// `[results][inputs]`
   let output: [[Double]]
-  /// `[inputs][3]`
+  /// `[inputs][taps]`
   let filter: [[Double]]
   /// `[inputs][inputs]`
   let input: [[Double]]
 
-  static let two = WinogradTransform(results: 2, pairs: [1])
-  static let four = WinogradTransform(results: 4, pairs: [0.625, 1.25])
-  static let six = WinogradTransform(results: 6, pairs: [0.5, 1, 2])
+  /// All for so many taps: tiles of four and six inputs, and of eight, which gain nothing for two taps.
+  static func all(taps: Int) -> [WinogradTransform] {
+    guard (2...3).contains(taps) else { return [] }
+    let eight = taps == 3 ? [[0.5, 1, 2]] : []
+    return ([[1], [0.625, 1.25]] + eight).map { WinogradTransform(taps: taps, pairs: $0) }
+  }
 
-  private init(results: Int, pairs: [Double]) {
-    self.results = results
+  private init(taps: Int, pairs: [Double]) {
+    self.taps = taps
+    results = 2 * pairs.count + 3 - taps
+    isCoarse = pairs.count > 2
+    let results = results
     let points = pairs.reduce(into: [0]) { $0 += [$1, -$1] }
     func power(_ x: Double, _ n: Int) -> Double { (0..<n).reduce(1) { product, _ in product * x } }
     /// Coefficients of the product of (x - p), constant first.
@@ -43,10 +53,10 @@ struct WinogradTransform {
     for (i, point) in points.enumerated() {
       let others = points.indices.filter { $0 != i }.map { points[$0] }
       let scale = others.reduce(1) { $0 * (point - $1) }
-      filter.append((0..<3).map { power(point, $0) / scale })
+      filter.append((0..<taps).map { power(point, $0) / scale })
       input.append(polynomial(others) + [0])
     }
-    self.filter = filter + [[0, 0, 1]]
+    self.filter = filter + [(0..<taps).map { $0 == taps - 1 ? 1 : 0 }]
     self.input = input + [polynomial(points)]
     output = (0..<results).map { row in points.map { power($0, row) } + [row == results - 1 ? 1 : 0] }
   }

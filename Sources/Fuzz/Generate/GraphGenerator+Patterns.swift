@@ -5,7 +5,7 @@ import SwageTensor
 /// What exporters write out and passes look for, sometimes with a detail changed so that the pass must not fire.
 extension GraphGenerator {
   mutating func pattern() {
-    switch random.below(22) {
+    switch random.below(23) {
     case 0, 1: gatedActivation()
     case 2: softmaxParts()
     case 3, 4: layerNormParts()
@@ -22,6 +22,7 @@ extension GraphGenerator {
     case 17: concatOfConcats()
     case 18, 19: layoutAroundConvolution()
     case 20: neutral()
+    case 21: enlargedConvolution()
     default: sameTwice()
     }
   }
@@ -174,6 +175,26 @@ extension GraphGenerator {
     case 4: convolution(of: apply(.relu, result))
     default: break
     }
+  }
+
+  /// A picture whose elements are repeated, in front of a convolution with as many filters as kernels want.
+  private mutating func enlargedConvolution() {
+    guard let x = image(), let channels = type(x).shape[1].constant else { return }
+    let dims = type(x).shape
+    let scales = [1, 1] + dims.dropFirst(2).map { _ in random.pick([1, 2, 2, 3]) }
+    let resize = Resize(
+      mode: .nearest, coordinates: random.pick([.asymmetric, .asymmetric, .halfPixel, .alignCorners]),
+      nearest: random.pick([.floor, .floor, .roundPreferFloor]), sizes: zip(dims, scales).map { $0 * Dim($1) },
+      scales: random.chance(60) ? scales.map(Double.init) : nil)
+    let kernel = dims.dropFirst(2).map { _ in random.pick([1, 2, 3, 3, 4]) }
+    func pads() -> [Dim] { kernel.map { Dim(random.chance(70) ? ($0 - 1) / 2 : random.below($0 + 1)) } }
+    let ones = kernel.map { _ in 1 }
+    let (begins, ends) = (pads(), pads())
+    guard let enlarged = node(.resize(resize), [x]),
+      let weights = constant(type(x).elementType, [random.pick([16, 17]), channels] + kernel)
+    else { return }
+    append(
+      .convolution(Convolution(strides: ones, dilations: ones, padsBegin: begins, padsEnd: ends)), [enlarged, weights])
   }
 
   private mutating func matmulChain() {

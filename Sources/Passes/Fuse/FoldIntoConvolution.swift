@@ -1,10 +1,10 @@
 import SwageGraph
 import SwageTensor
 
-/// Neighbours of a convolution that disappear into its weights and pads.
+/// Neighbours of a convolution that disappear into its weights, pads and strides.
 public let foldIntoConvolution = Pass(
   name: "fold-into-convolution",
-  rules: [scaleIntoConvolution, scalePastBias, mergeBiases, padIntoConvolution])
+  rules: [scaleIntoConvolution, scalePastBias, mergeBiases, padIntoConvolution, upsampleIntoConvolution])
 
 /// A factor for each filter (the first half of a folded batch normalisation) in the weights.
 ///
