@@ -134,21 +134,23 @@ enum CMathPrelude {
       float half = 0.5f * swage_exp2_below_zero_f32(p * a);
       return x * (x >= 0.0f ? 1.0f - half : half);
     }
-    // 1 / (1 + 2^-x). The reciprocal of a number from 1 to 2 is a line and two of Newton's steps: 1.2e-5.
-    SWAGE_INLINE float swage_logistic_coarse_f32(float x) {
-      float e = swage_exp2_coarse_f32(-__builtin_fabsf(x));
-      float d = 1.0f + e;
-      float r = 1.41176471f - 0.470588235f * d;
-      r = r * (2.0f - d * r);
-      r = r * (2.0f - d * r);
-      return x >= 0.0f ? r : e * r;
+    // x / (1 + 2^-y), with the polynomial of `exp2_coarse`.
+    SWAGE_INLINE float swage_times_logistic_coarse_f32(float x, float y) {
+      float c = y > 125.0f ? -125.0f : -y;
+      float t = c + SWAGE_ROUNDER;
+      float r = c - (t - SWAGE_ROUNDER);
+      float p = ((0.0551716686f * r + 0.242611122f) * r + 0.693260986f) * r + 0.999928074f;
+      float e = swage_float(swage_bits(p) + (swage_bits(t) << 23));
+      return x / (c > 126.0f ? SWAGE_INFINITY : 1.0f + e);
     }
-    SWAGE_INLINE float swage_sigmoid_coarse_f32(float x) { return swage_logistic_coarse_f32(x * 1.44269504f); }
-    SWAGE_INLINE float swage_silu_coarse_f32(float x) { return x * swage_sigmoid_coarse_f32(x); }
+    SWAGE_INLINE float swage_sigmoid_coarse_f32(float x) {
+      return swage_times_logistic_coarse_f32(1.0f, x * 1.44269504f);
+    }
+    SWAGE_INLINE float swage_silu_coarse_f32(float x) { return swage_times_logistic_coarse_f32(x, x * 1.44269504f); }
     SWAGE_INLINE float swage_gelu_tanh_coarse_f32(float x) {
-      return x * swage_logistic_coarse_f32(x * (2.30220819f + 0.102943240f * (x * x)));
+      return swage_times_logistic_coarse_f32(x, x * (2.30220819f + 0.102943240f * (x * x)));
     }
-    // As above, with a polynomial of degree 4: 3.4e-05 for |x| <= 4.
+    // As `gelu`, with a polynomial of degree 4: 3.4e-05 for |x| <= 4.
     SWAGE_INLINE float swage_gelu_coarse_f32(float x) {
       float a = __builtin_fabsf(x);
       float p = -3.91058327e-4f;

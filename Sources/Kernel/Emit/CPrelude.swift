@@ -107,6 +107,17 @@ enum CPrelude {
       uint32_t rounded = (u + 0x7fffu + ((u >> 16) & 1)) >> 16;
       return (uint16_t)(x != x ? (u >> 16) | 64 : rounded);
     }
+    // As `swage_to_bf16` for sums and activations: the machine's instruction, which takes subnormal numbers for zeros.
+    SWAGE_INLINE uint16_t swage_sum_to_bf16(float x) {
+    #if defined(__clang__) && defined(__AVX512BF16__) && defined(__AVX512VL__)
+      __bf16 rounded = (__bf16)x;
+      uint16_t u;
+      __builtin_memcpy(&u, &rounded, 2);
+      return u;
+    #else
+      return swage_to_bf16(x);
+    #endif
+    }
 
     // Floats of E exponent and M mantissa bits below 32 bits. TOP is the largest finite magnitude; NAN the pattern of
     // NaN; an INF other than TOP says that infinity exists.

@@ -200,7 +200,8 @@ public struct KernelPrinter {
     case .f32, .f64, .i32, .i64, .u32, .u64, .string, .object: return "\(place) = \(text(value))"
     case .i8, .i16, .u8, .u16, .bool: return "\(place) = (\(dialect.storageName(type)))\(text(value, 14))"
     case .f16, .bf16, .f8e4m3fn, .f8e4m3fnuz, .f8e5m2, .f8e5m2fnuz, .f8e8m0:
-      return "\(place) = swage_to_\(type.name)(\(text(value)))"
+      let conversion = type == .bf16 && value.isRoundedSum ? "swage_sum_to_bf16" : "swage_to_\(type.name)"
+      return "\(place) = \(conversion)(\(text(value)))"
     case .u2, .i2, .u4, .i4, .f4e2m1: return "swage_put_\(type.name)(\(name), \(text(index)), \(text(value)))"
     }
   }

@@ -107,6 +107,20 @@ extension Expression {
     }
   }
 
+  /// Whether the value comes from sums of products or from activations that are as exact as bf16, so that its smallest
+  /// numbers are rounding errors.
+  var isRoundedSum: Bool {
+    switch self {
+    case .element: true
+    case .negate(let x), .narrow(_, let x), .cast(_, let x): x.isRoundedSum
+    case .binary(let op, let a, let b): !op.isComparison && (a.isRoundedSum || b.isRoundedSum)
+    case .select(_, let a, let b): a.isRoundedSum || b.isRoundedSum
+    case .call(.sigmoidCoarse, _), .call(.siluCoarse, _), .call(.geluCoarse, _), .call(.geluTanhCoarse, _): true
+    case .call(_, let operands): operands.contains { $0.isRoundedSum }
+    default: false
+    }
+  }
+
   /// The value of an integer literal.
   public var literal: Int64? {
     if case .integer(let value, _) = self { return value }
