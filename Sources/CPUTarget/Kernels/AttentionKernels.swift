@@ -268,7 +268,10 @@ struct AttentionKernels {
       let value = k.load(scores, line + lane)
       return isCoarse && !isFinished ? value * .literal(exponentScale, compute) : value
     }
-    let peak = k.reduce("peak", count, .peak(compute), score)
+    // The peak of scores that are scaled behind it is scaled once.
+    let scalesPeak = isCoarse && !isFinished && exponentScale >= 0
+    let highest = k.reduce("highest", count, .peak(compute)) { scalesPeak ? k.load(scores, line + $0) : score($0) }
+    let peak = scalesPeak ? k.let("peak", highest * .literal(exponentScale, compute)) : highest
     let old = k.let("old", k.load(peaks, row))
     let new = k.let("new", .choose(peak.greaterThan(old), peak, old))
     // While everything is masked there is nothing to subtract.
@@ -277,13 +280,14 @@ struct AttentionKernels {
     let correction = k.let("correction", .call(.expBelowZero, [drop]))
     // The sum is of weights before they are rounded.
     let sum = k.reduce("sum", count, .sum(compute)) { lane in
-      let weight = k.let("weight", .call(power, [score(lane) - shift]))
-      k.store(scores, line + lane, weight)
+      let value = Expression.call(power, [score(lane) - shift])
+      // It may take the score's place.
+      let weight = isCoarse ? value : k.let("weight", value)
+      k.store(weights, line + lane, weight)
       return weight
     }
-    if isCoarse {
-      if tile.usesMatrixUnit { k.loop("lane", from: count, to: whole, .tail) { k.store(scores, line + $0, .f32(0)) } }
-      k.round(to: weights, at: line, from: scores, at: line, count: whole)
+    if tile.usesMatrixUnit {
+      k.loop("lane", from: count, to: whole, .tail) { k.store(weights, line + $0, .literal(0, compute)) }
     }
     k.store(totals, row, k.load(totals, row) * correction + sum)
     k.store(peaks, row, new)

@@ -62,7 +62,7 @@ struct ProductWays {
     func panels(_ pieces: PanelConvolutionKernels.Pieces) -> Recipe? {
       PanelConvolutionKernels.make(op, node, in: graph, threads: threads, pieces: pieces)
     }
-    let filtering = WinogradKernels.transforms(op, node, in: graph, threads: threads).map { transform, isPreferred in
+    let filtering = WinogradKernels.transforms(op, node, in: graph).map { transform, isPreferred in
       Way("winograd\(transform.results)", isAlternative: !isPreferred) { winograd(transform) }
     }
     return filtering + [

@@ -28,10 +28,10 @@ struct WinogradKernels {
 
   /// The transforms that fit a node, and whether the cost model takes them.
   static func transforms(
-    _ op: Convolution, _ node: Node, in graph: Graph, threads: Int
+    _ op: Convolution, _ node: Node, in graph: Graph
   ) -> [(transform: WinogradTransform, isPreferred: Bool)] {
     guard let (x, _, form) = operands(op, node, in: graph) else { return [] }
-    let preferred = WinogradPlan.preferred(x.elementType, form, batch: x.shape[0], threads: threads)
+    let preferred = WinogradPlan.preferred(x.elementType, form, batch: x.shape[0])
     return WinogradPlan.fitting(x.elementType, form).map { ($0, $0.results == preferred?.results) }
   }
 

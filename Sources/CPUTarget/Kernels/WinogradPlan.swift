@@ -74,13 +74,9 @@ struct WinogradPlan {
   }
 
   /// The cheapest transform for pictures of a batch; nil where the definition is cheaper, or none fits.
-  static func preferred(
-    _ element: ElementType, _ form: ConvolutionForm, batch: Dim, threads: Int
-  ) -> WinogradTransform? {
+  static func preferred(_ element: ElementType, _ form: ConvolutionForm, batch: Dim) -> WinogradTransform? {
     let picture = picture(form, batch)
-    let costs = ([nil] + fitting(element, form)).map {
-      (transform: $0, cost: cost($0, element, form, picture, threads: threads))
-    }
+    let costs = ([nil] + fitting(element, form)).map { (transform: $0, cost: cost($0, element, form, picture)) }
     return costs.min { $0.cost < $1.cost }?.transform
   }
 
@@ -151,7 +147,7 @@ struct WinogradPlan {
 
   /// Multiply-adds that would take as long; without a transform, those of the definition.
   private static func cost(
-    _ transform: WinogradTransform?, _ element: ElementType, _ form: ConvolutionForm, _ picture: [Int], threads: Int
+    _ transform: WinogradTransform?, _ element: ElementType, _ form: ConvolutionForm, _ picture: [Int]
   ) -> Double {
     // Of one phase, as all are alike.
     let weights = Double(form.channels) * Double(form.filters)
@@ -168,7 +164,8 @@ struct WinogradPlan {
     let tiles = Double(count)
     let moved = points * tiles * Double(form.channels + form.filters) * Double(2 * transform.inputs)
     let filtering = filtering(transform, element, form, tiles: count)
-    // Threads share filters, phases or blocks.
+    // Threads share filters, phases or blocks. Two are assumed: results must not depend on their number.
+    let threads = 2
     let least = (count + largestBlock(transform, form, filtering) - 1) / largestBlock(transform, form, filtering)
     let areEnough = form.phases * least < threads || form.phases % threads == 0
     let blocks = Double(areEnough ? least : (least + threads - 1) / threads * threads)

@@ -1,6 +1,6 @@
 /// Products of bf16 in f32: matrix tiles (AMX), vectors of pairs (AVX-512 BF16), or vectors of f32 on every other machine.
 extension CProductPrelude {
-  static let bf16 = pairs + plain + rounding
+  static let bf16 = pairs + plain
 
   // Every term of a pair is multiplied and added in f32; the pair behind an odd last term ends in zero.
   private static let pairs = #"""
@@ -75,24 +75,6 @@ extension CProductPrelude {
     #else
     SWAGE_PAIRS(32)
     #endif
-
-    """#
-
-  private static let rounding = #"""
-
-    static __attribute__((noinline, unused)) void swage_round_bf16(uint16_t *to, const float *from, int64_t count) {
-      int64_t i = 0;
-    #if defined(__AVX512BF16__)
-      typedef float vector __attribute__((vector_size(64), aligned(4), may_alias));
-      typedef uint16_t rounded __attribute__((vector_size(64), aligned(2), may_alias));
-      for (; i + 32 <= count; i += 32) {
-        vector low = *(const vector *)(from + i), high = *(const vector *)(from + i + 16), both;
-        __asm__("vcvtne2ps2bf16 %2, %1, %0" : "=v"(both) : "v"(high), "v"(low));
-        *(rounded *)(to + i) = (rounded)both;
-      }
-    #endif
-      for (; i < count; ++i) to[i] = swage_to_bf16(from[i]);
-    }
 
     """#
 }

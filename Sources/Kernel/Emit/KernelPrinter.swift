@@ -110,10 +110,6 @@ public struct KernelPrinter {
       let name = dialect.language == .text ? "transpose" : "swage_transpose_\(target.elementType.name)"
       line("\(name)(\(to), \(text(stride)), \(from), \(text(sourceStride)))\(end)")
     case .product(let product): line(text(product) + end)
-    case .round(let target, let at, let source, let start, let count):
-      let (to, from) = ("&\(target.name)[\(text(at))]", "&\(source.name)[\(text(start))]")
-      let name = dialect.language == .text ? "round" : "swage_round_\(target.elementType.name)"
-      line("\(name)(\(to), \(from), \(text(count)))\(end)")
     case .copy(let target, let at, let source, let start, let count):
       let (to, from) = ("&\(bufferName(target))[\(text(at))]", "&\(bufferName(source))[\(text(start))]")
       switch dialect.language {

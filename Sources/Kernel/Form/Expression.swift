@@ -115,7 +115,9 @@ extension Expression {
     case .negate(let x), .narrow(_, let x), .cast(_, let x): x.isRoundedSum
     case .binary(let op, let a, let b): !op.isComparison && (a.isRoundedSum || b.isRoundedSum)
     case .select(_, let a, let b): a.isRoundedSum || b.isRoundedSum
-    case .call(.sigmoidCoarse, _), .call(.siluCoarse, _), .call(.geluCoarse, _), .call(.geluTanhCoarse, _): true
+    case .call(.sigmoidCoarse, _), .call(.siluCoarse, _), .call(.geluCoarse, _), .call(.geluTanhCoarse, _),
+      .call(.exp2Coarse, _):
+      true
     case .call(_, let operands): operands.contains { $0.isRoundedSum }
     default: false
     }

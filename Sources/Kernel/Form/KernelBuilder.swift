@@ -127,14 +127,6 @@ public final class KernelBuilder {
         to: target, toIndex: at, toStride: stride, from: source, fromIndex: start, fromStride: sourceStride))
   }
 
-  /// Rounds elements as the machine does it.
-  public func round(
-    to target: LocalArray, at: Expression, from source: LocalArray, at start: Expression, count: Expression
-  ) {
-    precondition(target.elementType == .bf16 && source.elementType == .f32)
-    append(.round(to: target, toIndex: at, from: source, fromIndex: start, count: count))
-  }
-
   public func product(_ product: Statement.Product) {
     let (left, panel, sums) = (product.left.elementType, product.panel.elementType, product.to.elementType)
     precondition(

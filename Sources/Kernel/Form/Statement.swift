@@ -21,9 +21,6 @@ public indirect enum Statement: Hashable, Sendable {
     to: KernelBuffer, toIndex: Expression, toStride: Expression, from: KernelBuffer, fromIndex: Expression,
     fromStride: Expression)
 
-  /// Rounds `count` elements of f32 to bf16 as the machine does it: numbers below the smallest normal one may become zero.
-  case round(to: LocalArray, toIndex: Expression, from: LocalArray, fromIndex: Expression, count: Expression)
-
   /// A product of matrices that are small in one direction.
   case product(Product)
 
