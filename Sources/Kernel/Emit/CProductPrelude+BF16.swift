@@ -32,24 +32,26 @@ extension CProductPrelude {
 
     #define SWAGE_PAIRS(COLUMNS) \
       SWAGE_INLINE void swage_pairs_##COLUMNS( \
-          float *to, int64_t to_stride, const uint16_t *left, int64_t left_stride, const uint16_t *panel, \
-          int64_t panel_size, int64_t depth, bool adds, const int beside, const int rows) { \
+          float *to, int64_t to_stride, const uint16_t *left, int64_t left_stride, int64_t left_distance, \
+          const uint16_t *panel, int64_t panel_size, int64_t runs, int64_t depth, bool adds, const int beside, \
+          const int rows) { \
         enum { lanes = sizeof(swage_pair_sums) / 4, own = COLUMNS / lanes }; \
         const int vectors = own * beside; \
         swage_pair_sums sums[SWAGE_TILE_ROWS][3 * own]; \
         SWAGE_UNROLLED (int r = 0; r < rows; ++r) \
           SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
             sums[r][v] = adds ? *(const swage_pair_sums *)(to + r * to_stride + v * lanes) : (swage_pair_sums){0}; \
-        for (int64_t i = 0; i < depth; i += 2) { \
-          swage_pair_line line[3 * own]; \
-          SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
-            line[v] = *(const swage_pair_line *)(panel + v / own * panel_size + i * COLUMNS + v % own * lanes * 2); \
-          SWAGE_UNROLLED (int r = 0; r < rows; ++r) { \
-            uint32_t pair = left[r * left_stride + i]; \
-            if (i + 1 < depth) __builtin_memcpy(&pair, left + r * left_stride + i, 4); \
-            SWAGE_UNROLLED (int v = 0; v < vectors; ++v) SWAGE_PAIR_ADD(sums[r][v], line[v], pair); \
+        for (int64_t run = 0; run < runs; ++run, left += left_distance, panel += (depth + 1) / 2 * 2 * COLUMNS) \
+          for (int64_t i = 0; i < depth; i += 2) { \
+            swage_pair_line line[3 * own]; \
+            SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
+              line[v] = *(const swage_pair_line *)(panel + v / own * panel_size + i * COLUMNS + v % own * lanes * 2); \
+            SWAGE_UNROLLED (int r = 0; r < rows; ++r) { \
+              uint32_t pair = left[r * left_stride + i]; \
+              if (i + 1 < depth) __builtin_memcpy(&pair, left + r * left_stride + i, 4); \
+              SWAGE_UNROLLED (int v = 0; v < vectors; ++v) SWAGE_PAIR_ADD(sums[r][v], line[v], pair); \
+            } \
           } \
-        } \
         SWAGE_UNROLLED (int r = 0; r < rows; ++r) \
           SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
             *(swage_pair_sums *)(to + r * to_stride + v * lanes) = sums[r][v]; \

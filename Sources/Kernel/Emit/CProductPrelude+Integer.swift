@@ -71,23 +71,25 @@ extension CProductPrelude {
 
     #define SWAGE_QUADS(COLUMNS) \
       SWAGE_INLINE void swage_quads_##COLUMNS( \
-          int32_t *to, int64_t to_stride, const uint8_t *left, int64_t left_stride, const int8_t *panel, \
-          int64_t panel_size, int64_t depth, bool adds, const int beside, const int rows) { \
+          int32_t *to, int64_t to_stride, const uint8_t *left, int64_t left_stride, int64_t left_distance, \
+          const int8_t *panel, int64_t panel_size, int64_t runs, int64_t depth, bool adds, const int beside, \
+          const int rows) { \
         enum { lanes = sizeof(swage_quad_sums) / 4, own = COLUMNS / lanes }; \
         const int vectors = own * beside; \
         swage_quad_sums sums[SWAGE_TILE_ROWS][3 * own]; \
         SWAGE_UNROLLED (int r = 0; r < rows; ++r) \
           SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
             sums[r][v] = adds ? *(const swage_quad_sums *)(to + r * to_stride + v * lanes) : (swage_quad_sums){0}; \
-        for (int64_t i = 0; i < depth; i += 4) { \
-          swage_quad_line line[3 * own]; \
-          SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
-            line[v] = *(const swage_quad_line *)(panel + v / own * panel_size + i * COLUMNS + v % own * lanes * 4); \
-          SWAGE_UNROLLED (int r = 0; r < rows; ++r) { \
-            uint32_t quad = swage_quad(left + r * left_stride + i, depth - i); \
-            SWAGE_UNROLLED (int v = 0; v < vectors; ++v) sums[r][v] = swage_quad_add(sums[r][v], line[v], quad); \
+        for (int64_t run = 0; run < runs; ++run, left += left_distance, panel += (depth + 3) / 4 * 4 * COLUMNS) \
+          for (int64_t i = 0; i < depth; i += 4) { \
+            swage_quad_line line[3 * own]; \
+            SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
+              line[v] = *(const swage_quad_line *)(panel + v / own * panel_size + i * COLUMNS + v % own * lanes * 4); \
+            SWAGE_UNROLLED (int r = 0; r < rows; ++r) { \
+              uint32_t quad = swage_quad(left + r * left_stride + i, depth - i); \
+              SWAGE_UNROLLED (int v = 0; v < vectors; ++v) sums[r][v] = swage_quad_add(sums[r][v], line[v], quad); \
+            } \
           } \
-        } \
         SWAGE_UNROLLED (int r = 0; r < rows; ++r) \
           SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
             *(swage_quad_sums *)(to + r * to_stride + v * lanes) = sums[r][v]; \

@@ -26,7 +26,7 @@ enum CProductPrelude {
       case COUNT: \
         if (COUNT <= most) \
           TILE(to + (group * rows + r) * to_stride, to_stride, first + group * group_distance + r * left_stride + from, \
-               left_stride, LINES, panel_size, terms, adds, ASK(LINES, COUNT) beside, COUNT); \
+               left_stride, left_distance, LINES, panel_size, together, terms, adds, ASK(LINES, COUNT) beside, COUNT); \
         break;
     #define SWAGE_THREE_ROWS(TILE, LINES, ASK) \
       SWAGE_ROWS(TILE, LINES, 1, ASK) SWAGE_ROWS(TILE, LINES, 2, ASK) SWAGE_ROWS(TILE, LINES, 3, ASK)
@@ -71,17 +71,18 @@ enum CProductPrelude {
     // 768x3072: 0.88 and 0.92 of the time without).
     #if defined(__znver5__)
     #define SWAGE_ASKS_NEXT(LINES, COUNT) \
-      (const char *)(LINES) + 8192, asks && group + r == 0 ? 4 * bytes / (terms > 0 ? terms : 1) : 0,
+      (const char *)(LINES) + 8192, asks && group + r == 0 ? 4 * bytes / (together * terms > 0 ? together * terms : 1) : 0,
     #else
     // What the next panel has in this place comes to the second-level cache meanwhile: each tile asks for its share of it.
     #define SWAGE_ASKS_NEXT(LINES, COUNT) \
       (const char *)(LINES + beside * panel_size) + (group * rows + r) * bytes / (groups * rows), \
-          asks ? 4 * (COUNT) * bytes / (groups * rows * (terms > 0 ? terms : 1)) : 0,
+          asks ? 4 * (COUNT) * bytes / (groups * rows * (together * terms > 0 ? together * terms : 1)) : 0,
     #endif
     // Terms of a block at most: the panel's part is 24 KiB on AVX2, 48 KiB on AVX-512.
     #define SWAGE_TERMS 384
 
     // The runs and blocks of terms of a few panels side by side, for elements of which `TOGETHER` terms lie beside each other.
+    // Short runs go through a tile together.
     #define SWAGE_PANELS(NAME, SUMS, LEFT, PANEL, COLUMNS, TOGETHER, TILE, ASK) \
       SWAGE_INLINE void NAME( \
           SUMS *to, const PANEL *panel, int64_t to_stride, const LEFT *left, int64_t left_stride, \
@@ -89,14 +90,17 @@ enum CProductPrelude {
           int64_t runs, int64_t depth, bool accumulates, bool asks, const int beside) { \
         int64_t blocks = (depth + TOGETHER * SWAGE_TERMS - 1) / (TOGETHER * SWAGE_TERMS); \
         int64_t block = blocks > 0 ? ((depth + blocks - 1) / blocks + TOGETHER - 1) / TOGETHER * TOGETHER : TOGETHER; \
-        for (int64_t run = 0; run < runs; ++run) { \
-          const PANEL *lines = panel + run * ((depth + TOGETHER - 1) / TOGETHER * TOGETHER * COLUMNS); \
+        const int64_t whole = (depth + TOGETHER - 1) / TOGETHER * TOGETHER; \
+        const int64_t most_runs = whole > 0 && blocks == 1 ? TOGETHER * SWAGE_TERMS / whole : 1; \
+        for (int64_t run = 0, together; run < runs; run += together) { \
+          together = runs - run < most_runs ? runs - run : most_runs; \
+          const PANEL *lines = panel + run * whole * COLUMNS; \
           const LEFT *first = left + run * left_distance; \
           int64_t from = 0; \
           do { \
             int64_t terms = depth - from < block ? depth - from : block; \
             const PANEL *own = lines + from * COLUMNS; \
-            __attribute__((unused)) int64_t bytes = terms * COLUMNS * (int64_t)sizeof(PANEL); \
+            __attribute__((unused)) int64_t bytes = together * terms * COLUMNS * (int64_t)sizeof(PANEL); \
             bool adds = accumulates || run != 0 || from != 0; \
             SWAGE_EACH_ROWS(TILE, own, ASK) \
             from += block; \
@@ -120,8 +124,9 @@ enum CProductPrelude {
           vector_size(SWAGE_VECTOR_BYTES < COLUMNS * sizeof(T) ? SWAGE_VECTOR_BYTES : COLUMNS * sizeof(T)), \
           aligned(sizeof(T)), may_alias)); \
       SWAGE_INLINE void swage_tile_##NAME( \
-          T *to, int64_t to_stride, const T *left, int64_t left_stride, const T *panel, int64_t panel_size, \
-          int64_t depth, bool accumulates, const char *ask, int64_t step, const int beside, const int rows) { \
+          T *to, int64_t to_stride, const T *left, int64_t left_stride, int64_t left_distance, const T *panel, \
+          int64_t panel_size, int64_t runs, int64_t depth, bool accumulates, const char *ask, int64_t step, \
+          const int beside, const int rows) { \
         enum { lanes = sizeof(swage_vector_##NAME) / sizeof(T), own = COLUMNS / lanes }; \
         const int vectors = own * beside; \
         swage_vector_##NAME sums[SWAGE_TILE_ROWS][3 * own]; \
@@ -129,14 +134,16 @@ enum CProductPrelude {
           SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
             sums[r][v] = accumulates ? *(const swage_vector_##NAME *)(to + r * to_stride + v * lanes) \
                                      : (swage_vector_##NAME){0}; \
-        int64_t i = 0; \
-        for (; i + 4 <= depth; i += 4, ask += step) { \
-          for (int64_t j = 0; j < step; j += 64) \
-            for (int p = 0; p < beside; ++p) \
-              __builtin_prefetch(ask + p * panel_size * (int64_t)sizeof(T) + j, 0, 2); \
-          SWAGE_UNROLLED (int64_t j = i; j < i + 4; ++j) SWAGE_TERM(NAME, COLUMNS, j) \
+        for (int64_t run = 0; run < runs; ++run, left += left_distance, panel += depth * COLUMNS) { \
+          int64_t i = 0; \
+          for (; i + 4 <= depth; i += 4, ask += step) { \
+            for (int64_t j = 0; j < step; j += 64) \
+              for (int p = 0; p < beside; ++p) \
+                __builtin_prefetch(ask + p * panel_size * (int64_t)sizeof(T) + j, 0, 2); \
+            SWAGE_UNROLLED (int64_t j = i; j < i + 4; ++j) SWAGE_TERM(NAME, COLUMNS, j) \
+          } \
+          for (; i < depth; ++i) SWAGE_TERM(NAME, COLUMNS, i) \
         } \
-        for (; i < depth; ++i) SWAGE_TERM(NAME, COLUMNS, i) \
         SWAGE_UNROLLED (int r = 0; r < rows; ++r) \
           SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
             *(swage_vector_##NAME *)(to + r * to_stride + v * lanes) = sums[r][v]; \
