@@ -24,9 +24,10 @@ import onnxruntime
 
 onnxruntime.set_default_logger_severity(4)
 
-# Where onnxruntime is known to differ from the standard: a pattern of the graph's text, and the reason.
-KNOWN: list[tuple[str, str]] = [
-    (r"cast\(%\d+\) \{to = [iu][24]\}", "it rounds floats that become integers of four bits; the standard cuts"),
+# Where onnxruntime is known to differ from the standard: patterns of the graph's text and of the difference, and the reason.
+KNOWN: list[tuple[str, str, str]] = [
+    (r"cast\(%\d+\) \{to = [iu][24]\}", "", "it rounds floats that become integers of four bits; the standard cuts"),
+    (r"= loop\(", r"^is \(0, .*\b0\b.*not \(0, ", "what a loop without a turn would stack has sizes of 0 for symbols"),
 ]
 
 
@@ -143,7 +144,7 @@ def compare(case: Path, counts: collections.Counter) -> list[str]:
             why = difference(got, want, bound)
             if why is None:
                 continue
-            known = next((words for pattern, words in KNOWN if re.search(pattern, text)), None)
+            known = next((words for graph, kind, words in KNOWN if re.search(graph, text) and re.search(kind, why)), None)
             if known is None:
                 plain = plain or session(model, optimised=False)
                 if difference(results(plain, folder)[index], want, bound) is None:
