@@ -51,8 +51,7 @@ struct ConvolutionForm {
         axes.append(
           Axis(
             phases: 1, taps: kernel, window: kernel, before: op.padsBegin[axis], after: op.padsEnd[axis],
-            stride: stride,
-            dilation: op.dilations[axis], positions: size, size: size))
+            stride: stride, dilation: op.dilations[axis], positions: size, size: size))
         continue
       }
       guard let pad = op.padsBegin[axis].constant, pad < kernel, kernel % stride == 0, op.dilations[axis] == 1 else {

@@ -166,7 +166,8 @@ struct WinogradPlan {
     let filtering = filtering(transform, element, form, tiles: count)
     // Threads share filters, phases or blocks. Two are assumed: results must not depend on their number.
     let threads = 2
-    let least = (count + largestBlock(transform, form, filtering) - 1) / largestBlock(transform, form, filtering)
+    let largest = largestBlock(transform, form, filtering)
+    let least = (count + largest - 1) / largest
     let areEnough = form.phases * least < threads || form.phases % threads == 0
     let blocks = Double(areEnough ? least : (least + threads - 1) / threads * threads)
     // What is read, written and made of filters in all.

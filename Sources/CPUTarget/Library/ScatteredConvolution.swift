@@ -7,7 +7,7 @@ import SwageTensor
 ///
 /// The library computes such convolutions filter by filter in lanes of sixteen, most of which stay empty.
 enum ScatteredConvolution {
-  /// Filters from which on the library's own way is as fast.
+  /// Filters from which on phases are convolutions of their own (`ConvolutionForm`).
   static let fewFilters = 16
 
   static func make(_ op: Convolution, _ node: Node, in graph: Graph) -> Recipe? {

@@ -57,11 +57,14 @@ enum CMathPrelude {
       return x < -126.0f ? 0.0f : swage_float(swage_bits(y) + (swage_bits(t) << 23));
     }
     // The polynomial has the least relative error on |r| <= 1/2 among those of degree 3: 7.5e-05.
-    SWAGE_INLINE float swage_exp2_coarse_f32(float x) {
+    SWAGE_INLINE float swage_exp2_coarse_normal_f32(float x) {
       float t = x + SWAGE_ROUNDER;
       float r = x - (t - SWAGE_ROUNDER);
       float y = ((0.0551716686f * r + 0.242611122f) * r + 0.693260986f) * r + 0.999928074f;
-      return x < -125.0f ? 0.0f : swage_float(swage_bits(y) + (swage_bits(t) << 23));
+      return swage_float(swage_bits(y) + (swage_bits(t) << 23));
+    }
+    SWAGE_INLINE float swage_exp2_coarse_f32(float x) {
+      return x < -125.0f ? 0.0f : swage_exp2_coarse_normal_f32(x);
     }
     SWAGE_INLINE float swage_expm1_f32(float x) {
       float c = x < -30.0f ? -30.0f : x > 89.0f ? 89.0f : x;
@@ -134,14 +137,10 @@ enum CMathPrelude {
       float half = 0.5f * swage_exp2_below_zero_f32(p * a);
       return x * (x >= 0.0f ? 1.0f - half : half);
     }
-    // x / (1 + 2^-y), with the polynomial of `exp2_coarse`.
+    // x / (1 + 2^-y)
     SWAGE_INLINE float swage_times_logistic_coarse_f32(float x, float y) {
       float c = y > 125.0f ? -125.0f : -y;
-      float t = c + SWAGE_ROUNDER;
-      float r = c - (t - SWAGE_ROUNDER);
-      float p = ((0.0551716686f * r + 0.242611122f) * r + 0.693260986f) * r + 0.999928074f;
-      float e = swage_float(swage_bits(p) + (swage_bits(t) << 23));
-      return x / (c > 126.0f ? SWAGE_INFINITY : 1.0f + e);
+      return x / (c > 126.0f ? SWAGE_INFINITY : 1.0f + swage_exp2_coarse_normal_f32(c));
     }
     SWAGE_INLINE float swage_sigmoid_coarse_f32(float x) {
       return swage_times_logistic_coarse_f32(1.0f, x * 1.44269504f);

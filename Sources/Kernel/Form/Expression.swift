@@ -107,8 +107,8 @@ extension Expression {
     }
   }
 
-  /// Whether the value comes from sums of products or from activations that are as exact as bf16, so that its smallest
-  /// numbers are rounding errors.
+  /// Whether the value comes from a kernel's own array, where sums gather, or from activations that are as exact as bf16,
+  /// so that its smallest numbers are rounding errors.
   var isRoundedSum: Bool {
     switch self {
     case .element: true
