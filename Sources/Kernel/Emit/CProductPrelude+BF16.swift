@@ -50,6 +50,7 @@ extension CProductPrelude {
               uint32_t pair = left[r * left_stride + i]; \
               if (i + 1 < depth) __builtin_memcpy(&pair, left + r * left_stride + i, 4); \
               SWAGE_UNROLLED (int v = 0; v < vectors; ++v) SWAGE_PAIR_ADD(sums[r][v], line[v], pair); \
+              SWAGE_PIN(sums[r]); \
             } \
           } \
         SWAGE_UNROLLED (int r = 0; r < rows; ++r) \

@@ -88,6 +88,7 @@ extension CProductPrelude {
             SWAGE_UNROLLED (int r = 0; r < rows; ++r) { \
               uint32_t quad = swage_quad(left + r * left_stride + i, depth - i); \
               SWAGE_UNROLLED (int v = 0; v < vectors; ++v) sums[r][v] = swage_quad_add(sums[r][v], line[v], quad); \
+              SWAGE_PIN(sums[r]); \
             } \
           } \
         SWAGE_UNROLLED (int r = 0; r < rows; ++r) \

@@ -108,15 +108,33 @@ enum CProductPrelude {
         } \
       }
 
+    // Sums that stay in their registers, row after row: compilers read what later rows and terms need first, and have no
+    // registers left then.
+    #if defined(__AVX512F__)
+    #define SWAGE_PINNED "v"
+    #elif defined(__x86_64__)
+    #define SWAGE_PINNED "x"
+    #elif defined(__aarch64__)
+    #define SWAGE_PINNED "w"
+    #endif
+    #if defined(SWAGE_PINNED)
+    #define SWAGE_PIN(SUMS) \
+      SWAGE_UNROLLED (int v = 0; v < vectors; ++v) __asm__ volatile("" : "+" SWAGE_PINNED((SUMS)[v]))
+    #else
+    #define SWAGE_PIN(SUMS)
+    #endif
+
     // One term of a tile. Four of them share the arithmetic of addresses, which would take turns with the products.
     #define SWAGE_TERM(NAME, COLUMNS, I) \
       { \
         swage_vector_##NAME line[3 * own]; \
         SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
           line[v] = *(const swage_vector_##NAME *)(panel + v / own * panel_size + (I) * COLUMNS + v % own * lanes); \
-        SWAGE_UNROLLED (int r = 0; r < rows; ++r) \
+        SWAGE_UNROLLED (int r = 0; r < rows; ++r) { \
           SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
             sums[r][v] = sums[r][v] + line[v] * left[r * left_stride + (I)]; \
+          SWAGE_PIN(sums[r]); \
+        } \
       }
 
     #define SWAGE_PRODUCT(T, NAME, COLUMNS) \
