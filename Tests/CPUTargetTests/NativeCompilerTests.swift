@@ -146,7 +146,7 @@ import Testing
         let y = k.output(isTest ? .bool : function == .roundToOdd ? .f32 : element)
         let count =
           switch function {
-          case .fma: 3
+          case .fma, .clamp: 3
           case .fmod, .mod, .max, .min, .divide, .shiftLeft, .shiftRight, .pow: 2
           default: 1
           }

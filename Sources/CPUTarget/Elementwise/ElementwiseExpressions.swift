@@ -31,6 +31,8 @@ public enum ElementwiseExpressions {
     func call(_ function: MathFunction, _ operands: Expression...) -> Expression { .call(function, operands) }
     /// min(max(v, low), high), NaN stays.
     func bounded(_ v: Expression, _ low: Double, _ high: Double) -> Expression {
+      // Written out, each bound would repeat `v`: compilers make branches of that, and no vectors.
+      if low > -.infinity, high < .infinity { return call(.clamp, v, number(low), number(high)) }
       var result = v
       if low > -.infinity { result = .choose(result.lessThan(number(low)), number(low), result) }
       if high < .infinity { result = .choose(result.greaterThan(number(high)), number(high), result) }

@@ -303,6 +303,7 @@ enum CMathPrelude {
       SWAGE_INLINE T swage_fma_##N(T a, T b, T c) { return a * b + c; } \
       SWAGE_INLINE T swage_max_##N(T a, T b) { return a > b || a != a ? a : b; } \
       SWAGE_INLINE T swage_min_##N(T a, T b) { return a < b || a != a ? a : b; } \
+      SWAGE_INLINE T swage_clamp_##N(T x, T low, T high) { T y = x < low ? low : x; return y > high ? high : y; } \
       SWAGE_INLINE bool swage_is_nan_##N(T x) { return x != x; } \
       SWAGE_INLINE bool swage_is_inf_##N(T x) { return swage_abs_##N(x) == (T)SWAGE_INFINITY; }
 

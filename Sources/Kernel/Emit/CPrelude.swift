@@ -19,6 +19,8 @@ enum CPrelude {
     #define false 0
     #define SWAGE_KERNEL __attribute__((visibility("default")))
     #define SWAGE_WORK __attribute__((noinline))
+    // Arrays of a kernel: their vectors lie in one line of the cache each, wherever the stack begins.
+    #define SWAGE_ALIGNED __attribute__((aligned(64)))
     #define SWAGE_INLINE static inline __attribute__((always_inline, unused))
     #if defined(__AVX512F__)
     #define SWAGE_TAIL _Pragma("clang loop vectorize(assume_safety) vectorize_predicate(enable) interleave_count(1)")

@@ -30,6 +30,20 @@ extension CProductPrelude {
 
   private static let plain = #"""
 
+    // One pair of terms of a tile, or the last one alone: `BYTES` of a row.
+    #define SWAGE_PAIR_TERM(COLUMNS, I, BYTES) \
+      { \
+        swage_pair_line line[3 * own]; \
+        SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
+          line[v] = *(const swage_pair_line *)(panel + v / own * panel_size + (I) * COLUMNS + v % own * lanes * 2); \
+        SWAGE_UNROLLED (int r = 0; r < rows; ++r) { \
+          uint32_t pair = 0; \
+          __builtin_memcpy(&pair, left + r * left_stride + (I), BYTES); \
+          SWAGE_UNROLLED (int v = 0; v < vectors; ++v) SWAGE_PAIR_ADD(sums[r][v], line[v], pair); \
+          SWAGE_PIN(sums[r]); \
+        } \
+      }
+
     #define SWAGE_PAIRS(COLUMNS) \
       SWAGE_INLINE void swage_pairs_##COLUMNS( \
           float *to, int64_t to_stride, const uint16_t *left, int64_t left_stride, int64_t left_distance, \
@@ -41,18 +55,13 @@ extension CProductPrelude {
         SWAGE_UNROLLED (int r = 0; r < rows; ++r) \
           SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
             sums[r][v] = adds ? *(const swage_pair_sums *)(to + r * to_stride + v * lanes) : (swage_pair_sums){0}; \
-        for (int64_t run = 0; run < runs; ++run, left += left_distance, panel += (depth + 1) / 2 * 2 * COLUMNS) \
-          for (int64_t i = 0; i < depth; i += 2) { \
-            swage_pair_line line[3 * own]; \
-            SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
-              line[v] = *(const swage_pair_line *)(panel + v / own * panel_size + i * COLUMNS + v % own * lanes * 2); \
-            SWAGE_UNROLLED (int r = 0; r < rows; ++r) { \
-              uint32_t pair = left[r * left_stride + i]; \
-              if (i + 1 < depth) __builtin_memcpy(&pair, left + r * left_stride + i, 4); \
-              SWAGE_UNROLLED (int v = 0; v < vectors; ++v) SWAGE_PAIR_ADD(sums[r][v], line[v], pair); \
-              SWAGE_PIN(sums[r]); \
-            } \
-          } \
+        for (int64_t run = 0; run < runs; ++run, left += left_distance, panel += (depth + 1) / 2 * 2 * COLUMNS) { \
+          int64_t i = 0; \
+          for (; i + 4 <= depth; i += 4) \
+            SWAGE_UNROLLED (int64_t j = i; j < i + 4; j += 2) SWAGE_PAIR_TERM(COLUMNS, j, 4) \
+          for (; i + 2 <= depth; i += 2) SWAGE_PAIR_TERM(COLUMNS, i, 4) \
+          if (i < depth) SWAGE_PAIR_TERM(COLUMNS, i, 2) \
+        } \
         SWAGE_UNROLLED (int r = 0; r < rows; ++r) \
           SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
             *(swage_pair_sums *)(to + r * to_stride + v * lanes) = sums[r][v]; \

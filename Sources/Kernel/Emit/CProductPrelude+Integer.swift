@@ -69,6 +69,19 @@ extension CProductPrelude {
       return quad;
     }
 
+    // Four terms of a tile, or the last `COUNT`.
+    #define SWAGE_QUAD_TERM(COLUMNS, COUNT) \
+      { \
+        swage_quad_line line[3 * own]; \
+        SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
+          line[v] = *(const swage_quad_line *)(panel + v / own * panel_size + i * COLUMNS + v % own * lanes * 4); \
+        SWAGE_UNROLLED (int r = 0; r < rows; ++r) { \
+          uint32_t quad = swage_quad(left + r * left_stride + i, COUNT); \
+          SWAGE_UNROLLED (int v = 0; v < vectors; ++v) sums[r][v] = swage_quad_add(sums[r][v], line[v], quad); \
+          SWAGE_PIN(sums[r]); \
+        } \
+      }
+
     #define SWAGE_QUADS(COLUMNS) \
       SWAGE_INLINE void swage_quads_##COLUMNS( \
           int32_t *to, int64_t to_stride, const uint8_t *left, int64_t left_stride, int64_t left_distance, \
@@ -80,17 +93,11 @@ extension CProductPrelude {
         SWAGE_UNROLLED (int r = 0; r < rows; ++r) \
           SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
             sums[r][v] = adds ? *(const swage_quad_sums *)(to + r * to_stride + v * lanes) : (swage_quad_sums){0}; \
-        for (int64_t run = 0; run < runs; ++run, left += left_distance, panel += (depth + 3) / 4 * 4 * COLUMNS) \
-          for (int64_t i = 0; i < depth; i += 4) { \
-            swage_quad_line line[3 * own]; \
-            SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
-              line[v] = *(const swage_quad_line *)(panel + v / own * panel_size + i * COLUMNS + v % own * lanes * 4); \
-            SWAGE_UNROLLED (int r = 0; r < rows; ++r) { \
-              uint32_t quad = swage_quad(left + r * left_stride + i, depth - i); \
-              SWAGE_UNROLLED (int v = 0; v < vectors; ++v) sums[r][v] = swage_quad_add(sums[r][v], line[v], quad); \
-              SWAGE_PIN(sums[r]); \
-            } \
-          } \
+        for (int64_t run = 0; run < runs; ++run, left += left_distance, panel += (depth + 3) / 4 * 4 * COLUMNS) { \
+          int64_t i = 0; \
+          for (; i + 4 <= depth; i += 4) SWAGE_QUAD_TERM(COLUMNS, 4) \
+          if (i < depth) SWAGE_QUAD_TERM(COLUMNS, depth - i) \
+        } \
         SWAGE_UNROLLED (int r = 0; r < rows; ++r) \
           SWAGE_UNROLLED (int v = 0; v < vectors; ++v) \
             *(swage_quad_sums *)(to + r * to_stride + v * lanes) = sums[r][v]; \

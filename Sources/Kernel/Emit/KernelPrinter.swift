@@ -93,7 +93,8 @@ public struct KernelPrinter {
     case .assign(let variable, let value):
       line("\(variable.name) = \(text(value))\(end)")
     case .array(let array):
-      line("\(dialect.storageName(array.elementType)) \(array.name)[\(array.count)]\(end)")
+      let aligned = dialect.language == .c ? " SWAGE_ALIGNED" : ""
+      line("\(dialect.storageName(array.elementType)) \(array.name)[\(array.count)]\(aligned)\(end)")
     case .setElement(let array, let index, let value):
       line(store(array.elementType, in: array.name, index, value) + end)
     case .store(let buffer, let index, let value):

@@ -30,6 +30,8 @@ public enum MathFunction: String, Hashable, Sendable, CaseIterable {
   case max
   /// The smaller one; NaN when either is.
   case min
+  /// The first operand, no less than the second and no more than the third; NaN stays.
+  case clamp
   case isNaN = "is_nan"
   case isInf = "is_inf"
   /// Integer division truncating towards zero; zero for a zero divisor.
