@@ -29,14 +29,8 @@ public enum ElementwiseExpressions {
   private static func float(_ unary: Unary, _ x: Expression, _ type: ScalarType) -> Expression {
     func number(_ value: Double) -> Expression { .literal(value, type) }
     func call(_ function: MathFunction, _ operands: Expression...) -> Expression { .call(function, operands) }
-    /// min(max(v, low), high), NaN stays.
     func bounded(_ v: Expression, _ low: Double, _ high: Double) -> Expression {
-      // Written out, each bound would repeat `v`: compilers make branches of that, and no vectors.
-      if low > -.infinity, high < .infinity { return call(.clamp, v, number(low), number(high)) }
-      var result = v
-      if low > -.infinity { result = .choose(result.lessThan(number(low)), number(low), result) }
-      if high < .infinity { result = .choose(result.greaterThan(number(high)), number(high), result) }
-      return result
+      call(.clamp, v, number(low), number(high))
     }
     let (alpha, beta) = (unary.alpha, unary.beta)
     switch unary.function {

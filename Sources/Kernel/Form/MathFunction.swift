@@ -30,7 +30,8 @@ public enum MathFunction: String, Hashable, Sendable, CaseIterable {
   case max
   /// The smaller one; NaN when either is.
   case min
-  /// The first operand, no less than the second and no more than the third; NaN stays.
+  /// The first operand, no less than the second and then no more than the third; NaN stays. A function, since each bound
+  /// would repeat the operand: compilers make branches of that, and no vectors.
   case clamp
   case isNaN = "is_nan"
   case isInf = "is_inf"
