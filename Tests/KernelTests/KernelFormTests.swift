@@ -57,6 +57,27 @@ import Testing
     #expect(!source(.plain).contains(off))
   }
 
+  /// The compiler would round four sums at a time, or one.
+  @Test func loopsThatRoundSumsSayHowManyAtATime() {
+    func source(count: Expression, _ hint: Statement.Loop.Hint = .vector, _ type: ElementType = .bf16) -> String {
+      let k = KernelBuilder("round")
+      let (x, y) = (k.input(.bf16), k.output(type))
+      let sums = k.array("sums", of: .f32, count: 64)
+      k.loop("i", to: count, hint) { k.store(y, $0, k.load(sums, $0) + k.load(x, $0)) }
+      return KernelPrinter(dialect: .c).print(k.finish(), symbol: "f")
+    }
+    #expect(source(count: 16).contains("SWAGE_ROUNDED_STRIP(16)"))
+    #expect(source(count: 48).contains("SWAGE_ROUNDED_STRIP(16)"))
+    #expect(source(count: 32).contains("SWAGE_ROUNDED_STRIP(32)"))
+    #expect(source(count: 128).contains("SWAGE_ROUNDED_STRIP(64)"))
+    #expect(source(count: 40).contains("SWAGE_ROUNDED_TAIL"))
+    #expect(source(count: .unit).contains("SWAGE_ROUNDED_LOOP(16)"))
+    #expect(source(count: .unit, .tail).contains("SWAGE_ROUNDED_TAIL"))
+    #expect(!source(count: 8).contains("SWAGE_ROUNDED"))
+    #expect(!source(count: 32, .sequential).contains("SWAGE_ROUNDED"))
+    #expect(!source(count: 32, .vector, .f32).contains("SWAGE_ROUNDED"))
+  }
+
   @Test func textShowsTheLoops() {
     #expect(
       rowSums().description == """

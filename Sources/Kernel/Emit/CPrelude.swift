@@ -27,6 +27,20 @@ enum CPrelude {
     #else
     #define SWAGE_TAIL _Pragma("clang loop vectorize(assume_safety)")
     #endif
+    // Loops that round sums to bf16: clang 21 takes the machine's instruction for dear, and rounds four elements at a time,
+    // or unrolls a short loop and rounds one by one.
+    #if defined(__clang__) && defined(__AVX512BF16__) && defined(__AVX512VL__)
+    #define SWAGE_PRAGMA(TEXT) _Pragma(#TEXT)
+    #define SWAGE_ROUNDED_LOOP(WIDTH) SWAGE_PRAGMA(clang loop vectorize(assume_safety) vectorize_width(WIDTH))
+    #define SWAGE_ROUNDED_STRIP(WIDTH) \
+      SWAGE_PRAGMA(clang loop vectorize(assume_safety) vectorize_width(WIDTH) unroll(disable))
+    #define SWAGE_ROUNDED_TAIL \
+      _Pragma("clang loop vectorize(assume_safety) vectorize_predicate(enable) vectorize_width(16) interleave_count(1)")
+    #else
+    #define SWAGE_ROUNDED_LOOP(WIDTH) _Pragma("clang loop vectorize(assume_safety)")
+    #define SWAGE_ROUNDED_STRIP SWAGE_ROUNDED_LOOP
+    #define SWAGE_ROUNDED_TAIL SWAGE_TAIL
+    #endif
     #define SWAGE_INFINITY __builtin_inff()
     #define SWAGE_NAN __builtin_nanf("")
     #define swage_copy(to, from, bytes) __builtin_memcpy(to, from, (unsigned long)(bytes))

@@ -46,9 +46,10 @@ public struct Dialect: Sendable {
     }
   }
 
-  /// Lines before a loop that carry its hint.
-  func loopPragma(_ hint: Statement.Loop.Hint) -> String? {
-    switch (language, hint) {
+  /// Lines before a loop that carry its hint, and the vectors of a loop that rounds sums to bf16.
+  func loopPragma(_ hint: Statement.Loop.Hint, rounded: RoundedVector? = nil) -> String? {
+    if language == .c, let own = rounded?.pragma(hint) { return own }
+    return switch (language, hint) {
     case (_, .plain): nil
     case (.text, _): nil
     case (.c, .vector): "#pragma clang loop vectorize(assume_safety)"

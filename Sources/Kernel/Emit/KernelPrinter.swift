@@ -154,7 +154,8 @@ public struct KernelPrinter {
       return
     }
     let hint = loop.body.contains(where: \.sharesBytes) ? .plain : Self.compiledHint(of: loop.hint, around: loop.body)
-    if let pragma = dialect.loopPragma(hint) { line(pragma) }
+    let rounded = loop.body.contains(where: Self.roundsSums) ? RoundedVector(loop) : nil
+    if let pragma = dialect.loopPragma(hint, rounded: rounded) { line(pragma) }
     let step = loop.step == 1 ? "++\(name)" : "\(name) += \(loop.step)"
     let condition = loop.condition.map { " && \(text($0, 6))" } ?? ""
     block("for (int64_t \(name) = \(text(loop.from)); \(name) < \(text(loop.to, 10))\(condition); \(step))") {
@@ -167,6 +168,20 @@ public struct KernelPrinter {
   /// elements gathered and scattered: what is around a loop to be vectorised stays sequential.
   private static func compiledHint(of hint: Statement.Loop.Hint, around body: [Statement]) -> Statement.Loop.Hint {
     hint == .plain && body.contains(where: \.holdsVectorLoop) ? .sequential : hint
+  }
+
+  /// Whether the machine's instruction rounds the value, where there is one.
+  private static func isRoundedSum(_ value: Expression, as type: ElementType) -> Bool {
+    type == .bf16 && value.isRoundedSum
+  }
+
+  private static func roundsSums(_ statement: Statement) -> Bool {
+    switch statement {
+    case .store(let buffer, _, let value): isRoundedSum(value, as: buffer.elementType)
+    case .setElement(let array, _, let value): isRoundedSum(value, as: array.elementType)
+    case .branch(_, let then, let otherwise): (then + otherwise).contains(where: roundsSums)
+    default: false
+    }
   }
 
   // MARK: - Memory
@@ -197,7 +212,7 @@ public struct KernelPrinter {
     case .f32, .f64, .i32, .i64, .u32, .u64, .string, .object: return "\(place) = \(text(value))"
     case .i8, .i16, .u8, .u16, .bool: return "\(place) = (\(dialect.storageName(type)))\(text(value, 14))"
     case .f16, .bf16, .f8e4m3fn, .f8e4m3fnuz, .f8e5m2, .f8e5m2fnuz, .f8e8m0:
-      let conversion = type == .bf16 && value.isRoundedSum ? "swage_sum_to_bf16" : "swage_to_\(type.name)"
+      let conversion = Self.isRoundedSum(value, as: type) ? "swage_sum_to_bf16" : "swage_to_\(type.name)"
       return "\(place) = \(conversion)(\(text(value)))"
     case .u2, .i2, .u4, .i4, .f4e2m1: return "swage_put_\(type.name)(\(name), \(text(index)), \(text(value)))"
     }
