@@ -9,12 +9,15 @@ public final class Storage: @unchecked Sendable {
   private let lock = NSLock()
   private var memory: UnsafeMutableRawPointer?
   private var readers = 0
+  /// Whether the system can read the bytes again from a file: nobody has written to them.
+  private var isFile: Bool
   private let release: () -> Void
 
-  /// Takes over memory that `release` gives back.
-  public init(base: UnsafeMutableRawPointer, byteCount: Int, release: @escaping () -> Void) {
+  /// Takes over memory that `release` gives back, or, where `isFile`, a whole mapped file.
+  public init(base: UnsafeMutableRawPointer, byteCount: Int, isFile: Bool = false, release: @escaping () -> Void) {
     memory = base
     self.byteCount = byteCount
+    self.isFile = isFile
     self.release = release
     recipe = nil
   }
@@ -31,6 +34,7 @@ public final class Storage: @unchecked Sendable {
   public init(byteCount: Int, recipe: StorageRecipe) {
     self.byteCount = byteCount
     self.recipe = recipe
+    isFile = false
     release = {}
   }
 
@@ -51,6 +55,19 @@ public final class Storage: @unchecked Sendable {
     let base = beginReading()
     defer { endReading() }
     return try body(base)
+  }
+
+  /// Says that the bytes are about to change.
+  func willWrite() { lock.withLock { isFile = false } }
+
+  /// Gives memory back that holds a part of a mapped file: the system reads it again when someone looks at it.
+  func releaseMemory(of part: Range<Int>) {
+    lock.withLock {
+      guard isFile, let memory, !part.isEmpty else { return }
+      let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+      let start = part.lowerBound / page * page
+      madvise(memory + start, part.upperBound - start, MADV_DONTNEED)
+    }
   }
 
   private func beginReading() -> UnsafeMutableRawPointer {

@@ -36,6 +36,13 @@ extension Tensor {
     return recipe == otherRecipe
   }
 
+  /// Gives memory back that holds parts of mapped files: those that the elements are, or are made of. They are read again
+  /// when they are needed.
+  public func releaseMemory() {
+    guard let recipe = storage.recipe else { return storage.releaseMemory(of: byteOffset..<byteOffset + byteCount) }
+    for source in recipe.sources { source.releaseMemory() }
+  }
+
   func hashType(into hasher: inout Hasher) {
     hasher.combine(elementType)
     hasher.combine(shape)

@@ -59,6 +59,8 @@ public struct Tensor: @unchecked Sendable {
       storage.withBase { copy.base.copyMemory(from: $0 + byteOffset, byteCount: byteCount) }
       storage = copy
       byteOffset = 0
+    } else {
+      storage.willWrite()
     }
     let base = storage.base
     return try withExtendedLifetime(storage) {

@@ -15,6 +15,23 @@ import Testing
     #expect(try MappedFile(path: folder.file("empty", [])).byteCount == 0)
   }
 
+  /// Memory of a mapped file can be given back, unless someone wrote there: the file has other bytes.
+  @Test func givesMemoryBack() throws {
+    let folder = try TemporaryFolder()
+    let path = try folder.file("a", [UInt8](repeating: 5, count: 100_000))
+    let read = try MappedFile(path: path).tensor(.u8, [50_000], at: 10_000)
+    let tensor = try #require(read)
+    #expect(tensor.integers.allSatisfy { $0 == 5 })
+    tensor.releaseMemory()
+    #expect(tensor.integers.allSatisfy { $0 == 5 })
+
+    var written = try #require(try MappedFile(path: path).tensor(.u8, [100_000], at: 0))
+    written.withMutableBytes { $0[70_000] = 6 }
+    written.releaseMemory()
+    #expect(written.integers[70_000] == 6)
+    #expect(try MappedFile(path: path).withBytes { $0[70_000] } == 5)
+  }
+
   @Test func refusesWhatIsNoFile() throws {
     let folder = try TemporaryFolder()
     mkfifo(folder.path + "/pipe", 0o600)

@@ -29,11 +29,14 @@ extension WinogradKernels {
       var g = [Double](repeating: 0, count: taps * taps)
       var half = [Double](repeating: 0, count: taps)
       for phase in 0..<form.phases {
-        for filter in 0..<form.filters {
-          let (panel, column) = (filter / columns, filter % columns)
-          for channel in 0..<form.channels {
+        for panel in 0..<panelCount {
+          let own = min(columns, form.filters - panel * columns)
+          // Columns are the inner loop: writes to a point follow each other.
+          for place in 0..<form.channels * own {
+            let (channel, column) = (place / own, place % own)
             for tap in g.indices {
-              g[tap] = Double(source[form.weight(filter: filter, channel: channel, phase: phase, tap: tap)])
+              g[tap] = Double(
+                source[form.weight(filter: panel * columns + column, channel: channel, phase: phase, tap: tap)])
             }
             for i in 0..<side {
               for tap in 0..<taps {
@@ -59,13 +62,16 @@ extension WinogradKernels {
     let name = "winograd panels \(columns)\(form.name)"
     func fill<T>(_ from: UnsafeRawBufferPointer, _ to: UnsafeMutableRawBufferPointer, _: T.Type) {
       let (source, target) = (from.bindMemory(to: T.self), to.bindMemory(to: T.self))
-      for phase in 0..<form.phases {
-        for filter in 0..<form.filters {
-          let (panel, column) = (phase * panelCount + filter / columns, filter % columns)
-          for channel in 0..<form.channels {
-            for tap in 0..<form.taps {
-              target[((panel * form.channels + channel) * form.taps + tap) * columns + column] =
-                source[form.weight(filter: filter, channel: channel, phase: phase, tap: tap)]
+      // Lines of the target come one after the other; the filters of a panel are read side by side.
+      for panel in 0..<form.phases * panelCount {
+        let (phase, first) = (panel / panelCount, panel % panelCount * columns)
+        let own = min(columns, form.filters - first)
+        for channel in 0..<form.channels {
+          for tap in 0..<form.taps {
+            let line = ((panel * form.channels + channel) * form.taps + tap) * columns
+            for column in 0..<own {
+              target[line + column] =
+                source[form.weight(filter: first + column, channel: channel, phase: phase, tap: tap)]
             }
           }
         }

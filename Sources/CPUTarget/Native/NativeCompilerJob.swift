@@ -98,30 +98,16 @@ struct NativeCompilerJob {
 
   // MARK: - Processes and files
 
-  /// Translation units, as many at a time as there are processors. The first failure is told.
+  /// Translation units, as many at a time as there are processors.
   private func compileAll(
     _ units: [(flags: [String], source: String, object: String)]
   ) throws(NativeCompilerError) {
-    let failures = Failures()
     let (program, temporary) = (compiler.path, folder.path)
-    DispatchQueue.concurrentPerform(iterations: units.count) { index in
-      guard failures.first == nil else { return }
+    try Parallel.forEach(units.count) { index throws(NativeCompilerError) in
       let unit = units[index]
-      do throws(NativeCompilerError) {
-        try NativeCompilerProcess.run(
-          program, unit.flags + ["-c", "-x", "c", "-", "-o", unit.object], input: unit.source,
-          temporaryFolder: temporary)
-      } catch { failures.add(error) }
+      try NativeCompilerProcess.run(
+        program, unit.flags + ["-c", "-x", "c", "-", "-o", unit.object], input: unit.source, temporaryFolder: temporary)
     }
-    if let failure = failures.first { throw failure }
-  }
-
-  private final class Failures: @unchecked Sendable {
-    private let lock = NSLock()
-    private var errors: [NativeCompilerError] = []
-
-    var first: NativeCompilerError? { lock.withLock { errors.first } }
-    func add(_ error: NativeCompilerError) { lock.withLock { errors.append(error) } }
   }
 
   private func run(_ arguments: [String], input: String = "") throws(NativeCompilerError) {

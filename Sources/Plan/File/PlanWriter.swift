@@ -1,12 +1,13 @@
 import Foundation
 import SwageTensor
+import Synchronization
 
 /// Writes plan files.
 public enum PlanWriter {
   /// Writes `plan` beside `path` and renames it: a plan that is not complete never has its name.
   ///
   /// The same plan gives the same bytes; with native modules, for the same user and machine. Weights go from their storage to
-  /// the file without a copy in memory; equal ones are stored once.
+  /// the file without a copy in memory, a few at a time; equal ones are stored once.
   ///
   /// - Throws: `PlanError.invalid` where the plan breaks a rule, `PlanError.tooLarge`, `PlanError.trustKey`, or
   ///   `FileError` where the file cannot be written.
@@ -51,23 +52,24 @@ public enum PlanWriter {
     let header = PlanHeader(
       toolVersion: plan.provenance.toolVersion, byteCount: table.end, trustTag: tag, sections: table.sections)
 
-    var output = PaddedFile(try AtomicFile(path: path))
-    try header.encoded().withUnsafeBytes { try output.write($0, at: 0) }
+    let file = try AtomicFile(path: path)
+    // Nothing is written between sections and blobs: there are zeros.
+    try file.resize(to: table.end)
+    try header.encoded().withUnsafeBytes { try file.write($0, at: 0) }
     for section in table.sections {
-      try output.pad(to: section.offset)
       switch section.kind {
-      case .manifest: try manifest.withUnsafeBytes { try output.write($0, at: section.offset) }
-      case .weights: try weights.write(to: &output, at: section.offset)
+      case .manifest: try manifest.withUnsafeBytes { try file.write($0, at: section.offset) }
+      case .weights: try weights.write(to: file, at: section.offset)
       case .native:
-        try plan.modules[section.index].image.withBytes { try output.write($0, at: section.offset) }
+        try plan.modules[section.index].image.withBytes { try file.write($0, at: section.offset) }
       case .source:
         var text = plan.modules[section.index].source
-        try text.withUTF8 { try output.write(UnsafeRawBufferPointer($0), at: section.offset) }
+        try text.withUTF8 { try file.write(UnsafeRawBufferPointer($0), at: section.offset) }
       case .attachment:
-        try plan.attachments[section.index].bytes.withUnsafeBytes { try output.write($0, at: section.offset) }
+        try plan.attachments[section.index].bytes.withUnsafeBytes { try file.write($0, at: section.offset) }
       }
     }
-    try output.file.commit()
+    try file.commit()
   }
 
   private static func tag(_ plan: Plan, manifest: [UInt8], sections: [PlanSection], keys: PlanTrust) throws -> [UInt8] {
@@ -104,52 +106,67 @@ private struct WeightLayout {
   /// The weight that a blob's bytes are taken from.
   private var tensors: [Tensor] = []
 
+  /// Weights that are made and read at the same time, at most: each takes memory for itself and for what it is made of.
+  private static let together = 4
+
   init(_ weights: [PlanWeight]) throws {
-    struct Content: Hashable {
-      var length: Int
-      var checksum: UInt64
-    }
     struct Memory: Hashable {
       var storage: ObjectIdentifier
       var offset: Int
       var length: Int
     }
-    var blobsOfContent: [Content: [Int]] = [:]
-    var blobOfMemory: [Memory: Int] = [:]
-    for weight in weights {
+    var contentOfMemory: [Memory: Int] = [:]
+    var contents: [Tensor] = []
+    /// Which of `contents` each weight is; the manifest holds strings.
+    let contentOfWeight = weights.map { weight -> Int? in
       let tensor = weight.tensor
-      // The manifest holds strings.
-      if tensor.elementType == .string {
-        blobOfWeight.append(0)
-        continue
-      }
+      guard tensor.elementType != .string else { return nil }
       let memory = Memory(
         storage: ObjectIdentifier(tensor.storage), offset: tensor.byteOffset, length: tensor.byteCount)
-      if let known = blobOfMemory[memory] {
-        blobOfWeight.append(known)
-        continue
-      }
-      let content = Content(
-        length: tensor.byteCount, checksum: tensor.withBytes { PlanFormat.checksum($0) })
-      let same = blobsOfContent[content]?.first { Self.equal(tensors[$0], tensor) }
-      let blob = same ?? blobs.count
-      if same == nil {
-        guard let offset = Checked.alignUp(byteCount, to: PlanFormat.blobAlignment),
-          let end = Checked.add(offset, content.length)
-        else { throw PlanError.tooLarge(part: "weights", bytes: byteCount, limit: .max) }
-        blobs.append(PlanBlob(offset: offset, length: content.length, checksum: content.checksum))
-        tensors.append(tensor)
-        byteCount = end
-        blobsOfContent[content, default: []].append(blob)
-      }
-      blobOfMemory[memory] = blob
-      blobOfWeight.append(blob)
+      if let known = contentOfMemory[memory] { return known }
+      contentOfMemory[memory] = contents.count
+      contents.append(tensor)
+      return contents.count - 1
+    }
+    let blobOfContent = try addBlobs(contents)
+    blobOfWeight = contentOfWeight.map { $0.map { blobOfContent[$0] } ?? 0 }
+  }
+
+  /// Gives each of the tensors a blob, new or known, and returns their indices.
+  private mutating func addBlobs(_ contents: [Tensor]) throws -> [Int] {
+    struct Content: Hashable {
+      var length: Int
+      var checksum: UInt64
+    }
+    var blobsOfContent: [Content: [Int]] = [:]
+    return try zip(contents, Self.checksums(contents)).map { tensor, checksum in
+      let content = Content(length: tensor.byteCount, checksum: checksum)
+      if let same = blobsOfContent[content]?.first(where: { Self.equal(tensors[$0], tensor) }) { return same }
+      guard let offset = Checked.alignUp(byteCount, to: PlanFormat.blobAlignment),
+        let end = Checked.add(offset, content.length)
+      else { throw PlanError.tooLarge(part: "weights", bytes: byteCount, limit: .max) }
+      blobs.append(PlanBlob(offset: offset, length: content.length, checksum: checksum))
+      tensors.append(tensor)
+      byteCount = end
+      blobsOfContent[content, default: []].append(blobs.count - 1)
+      return blobs.count - 1
     }
   }
 
-  func write(to output: inout PaddedFile, at start: Int) throws {
-    for (blob, tensor) in zip(blobs, tensors) {
-      try tensor.withBytes { try output.write($0, at: start + blob.offset) }
+  private static func checksums(_ tensors: [Tensor]) -> [UInt64] {
+    let checksums = Mutex([UInt64](repeating: 0, count: tensors.count))
+    Parallel.forEach(tensors.count, most: together) { index in
+      let checksum = tensors[index].withBytes { PlanFormat.checksum($0) }
+      checksums.withLock { $0[index] = checksum }
+      tensors[index].releaseMemory()
+    }
+    return checksums.withLock { $0 }
+  }
+
+  func write(to file: AtomicFile, at start: Int) throws {
+    try Parallel.forEach(blobs.count, most: Self.together) { index in
+      try tensors[index].withBytes { try file.write($0, at: start + blobs[index].offset) }
+      tensors[index].releaseMemory()
     }
   }
 
@@ -160,25 +177,6 @@ private struct WeightLayout {
         return memcmp(p, q, x.count) == 0
       }
     }
-  }
-}
-
-/// A file that is written from front to back, with zeros between its parts.
-private struct PaddedFile {
-  let file: AtomicFile
-  private var end = 0
-
-  init(_ file: AtomicFile) { self.file = file }
-
-  mutating func pad(to offset: Int) throws {
-    if offset > end { try file.write([UInt8](repeating: 0, count: offset - end)) }
-    end = max(end, offset)
-  }
-
-  mutating func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws {
-    try pad(to: offset)
-    try file.write(bytes)
-    end += bytes.count
   }
 }
 

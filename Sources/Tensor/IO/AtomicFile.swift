@@ -4,8 +4,8 @@ import Foundation
 /// A file that appears under its name complete or not at all: it is written beside its destination and renamed.
 ///
 /// A file that is not committed is removed with its last user, or by `removeUnfinished` when a signal ends the
-/// process.
-public final class AtomicFile {
+/// process. Threads may write different parts at the same time.
+public final class AtomicFile: @unchecked Sendable {
   public let path: String
   private let temporary: String
   private var descriptor: FileDescriptor?
@@ -70,7 +70,7 @@ public final class AtomicFile {
     try result.get()
   }
 
-  /// Writes over bytes from `offset` on; the end for appending stays where it is.
+  /// Writes bytes from `offset` on; the end for appending stays where it is.
   public func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FileError) {
     guard let descriptor, offset >= 0 else { throw .write(path: path, errno: EBADF) }
     var done = 0
@@ -81,6 +81,14 @@ public final class AtomicFile {
         throw .write(path: path, errno: errno)
       }
       done += count
+    }
+  }
+
+  /// Makes the file `byteCount` bytes long; what was not written is zero.
+  public func resize(to byteCount: Int) throws(FileError) {
+    guard let descriptor else { throw .write(path: path, errno: EBADF) }
+    guard FileDescriptor.retrying({ ftruncate(descriptor.number, off_t(byteCount)) }) == 0 else {
+      throw .write(path: path, errno: errno)
     }
   }
 

@@ -33,7 +33,7 @@ public final class MappedFile: @unchecked Sendable {
       let base = mmap(nil, size, protection, MAP_PRIVATE | Int32(MAP_NORESERVE), descriptor.number, 0),
       base != UnsafeMutableRawPointer(bitPattern: -1)
     else { throw .map(path: path, errno: errno) }
-    storage = Storage(base: base, byteCount: size) { munmap(base, size) }
+    storage = Storage(base: base, byteCount: size, isFile: true) { munmap(base, size) }
   }
 
   public func withBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {

@@ -26,9 +26,16 @@ public struct SHA256: ~Copyable {
     return text.withUTF8 { hexDigest(of: UnsafeRawBufferPointer($0)) }
   }
 
+  /// Part by part: of large files little stays in memory.
   public static func hexDigest(ofFile path: String) throws(FileError) -> String {
     let file = try MappedFile(path: path)
-    return file.withBytes { hexDigest(of: $0) }
+    var hash = SHA256()
+    for start in stride(from: 0, to: file.byteCount, by: 1 << 24) {
+      let part = start..<min(start + 1 << 24, file.byteCount)
+      file.withBytes { hash.update(UnsafeRawBufferPointer(rebasing: $0[part])) }
+      file.storage.releaseMemory(of: part)
+    }
+    return hash.hexDigest()
   }
 }
 
