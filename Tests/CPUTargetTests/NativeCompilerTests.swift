@@ -168,7 +168,7 @@ import Testing
       let k = KernelBuilder("turn")
       let x = k.input(type)
       let y = k.output(type)
-      k.transpose(to: y, at: 0, stride: 16, from: x, at: 0, stride: 16)
+      k.transpose(to: .buffer(y, 0), stride: 16, from: .buffer(x, 0), stride: 16)
       k.copy(to: y, at: 1, from: x, at: 2, count: k.size(.symbol("n")))
       _ = library.add(k.finish())
     }

@@ -73,26 +73,13 @@ struct AttentionByColumns {
     let to = k.let(
       "to", block == nil ? matrix * rowCount * count + first : k.unit * count * .i64(step))
     let line = block == nil ? rowCount : .i64(step)
-    func move(_ rows: (Expression, Expression), _ columns: (Expression, Expression)) {
-      k.loop("row", from: rows.0, to: rows.1) { row in
-        k.loop("column", from: columns.0, to: columns.1, .sequential) { column in
-          k.store(target, to + column * line + row, k.load(source, from + row * count + column))
-        }
-      }
+    k.exchange(rows: own, columns: count) { row, column in
+      k.transpose(
+        to: .buffer(target, to + column * line + row), stride: line,
+        from: .buffer(source, from + row * count + column), stride: count)
+    } single: { row, column in
+      k.store(target, to + column * line + row, k.load(source, from + row * count + column))
     }
-    let (fullRows, fullColumns) = (
-      k.let("full_rows", own.divided(by: .i64(tile)) * .i64(tile)),
-      k.let("full_columns", count.divided(by: .i64(tile)) * .i64(tile))
-    )
-    k.loop("column", to: fullColumns, step: tile) { column in
-      k.loop("row", to: fullRows, step: tile) { row in
-        k.transpose(
-          to: target, at: to + column * line + row, stride: line, from: source, at: from + row * count + column,
-          stride: count)
-      }
-    }
-    move((0, fullRows), (fullColumns, count))
-    move((fullRows, own), (0, count))
     return k.finish()
   }
 
@@ -192,7 +179,7 @@ struct AttentionByColumns {
             depth: count, columns: columns, accumulates: true))
       }
     }
-    store(state, valid, at: k.let("target", (matrix * m + first) * .i64(width)), n)
+    store(state, valid, panels, at: k.let("target", (matrix * m + first) * .i64(width)), n)
     return k.finish()
   }
 
@@ -205,21 +192,24 @@ struct AttentionByColumns {
       let lane = k.let("lane", panel * .i64(columns))
       let own = k.let("own", (valid - lane).maximum(0).minimum(.i64(columns)))
       let from = k.let("from", source + lane * .i64(head))
-      // Query by query: gathers take longer than single stores.
-      k.loop("i", to: own, .sequential) { i in
-        k.loop("term", to: .i64(head), .sequential) { term in
-          let value = k.load(q, from + i * .i64(head) + term) * .literal(op.scale, compute)
-          k.store(taken, lane * .i64(head) + term * .i64(columns) + i, value)
-        }
+      let to = k.let("to", lane * .i64(head))
+      k.exchange(rows: own, columns: .i64(head)) { row, term in
+        k.transpose(
+          to: .array(taken, to + term * .i64(columns) + row), stride: .i64(columns),
+          from: .buffer(q, from + row * .i64(head) + term), stride: .i64(head))
+      } single: { row, term in
+        k.store(taken, to + term * .i64(columns) + row, k.load(q, from + row * .i64(head) + term))
       }
       k.if(own.lessThan(.i64(columns))) {
         k.loop("term", to: .i64(head)) { term in
           k.loop("i", from: own, to: .i64(columns), .vector) {
-            k.store(taken, lane * .i64(head) + term * .i64(columns) + $0, .literal(0, compute))
+            k.store(taken, to + term * .i64(columns) + $0, .literal(0, compute))
           }
         }
       }
     }
+    guard op.scale != 1 else { return }
+    k.loop("i", to: .i64(taken.count), .vector) { k.store(taken, $0, k.load(taken, $0) * .literal(op.scale, compute)) }
   }
 
   /// Adds the mask, and hides what a causal query does not see.
@@ -283,17 +273,30 @@ struct AttentionByColumns {
     }
   }
 
-  /// Writes the results of all queries.
-  private func store(_ state: State, _ valid: Expression, at target: Expression, _ n: Expression) {
-    k.loop("row", to: valid) { row in
-      // The softmax of scores that are all minus infinity is NaN. Without keys there is nothing to sum.
-      let total = k.let("total", k.load(state.totals, row))
-      let factor = k.let(
-        "factor", .choose(n.equal(.i64(0)), .literal(0, compute), .literal(1, compute) / total))
-      let from = k.let(
-        "from", row.divided(by: .i64(columns)) * .i64(width * columns) + row.remainder(by: .i64(columns)))
-      k.loop("i", to: .i64(width), .sequential) { i in
-        k.store(y, target + row * .i64(width) + i, k.load(state.sums, from + i * .i64(columns)) * factor)
+  /// Divides the results of all queries by their weights' totals, and writes them.
+  private func store(_ state: State, _ valid: Expression, _ panels: Expression, at target: Expression, _ n: Expression)
+  {
+    k.loop("panel", to: panels) { panel in
+      let lane = k.let("lane", panel * .i64(columns))
+      lanes { i in
+        // The softmax of scores that are all minus infinity is NaN. Without keys there is nothing to sum.
+        let total = k.load(state.totals, lane + i)
+        k.store(
+          state.corrections, i, .choose(n.equal(.i64(0)), .literal(0, compute), .literal(1, compute) / total))
+      }
+      let from = k.let("from", lane * .i64(width))
+      k.loop("column", to: .i64(width)) { column in
+        let line = k.let("line", from + column * .i64(columns))
+        lanes { k.store(state.sums, line + $0, k.load(state.sums, line + $0) * k.load(state.corrections, $0)) }
+      }
+      let to = k.let("to", target + from)
+      let own = k.let("own", (valid - lane).minimum(.i64(columns)))
+      k.exchange(rows: .i64(width), columns: own) { column, row in
+        k.transpose(
+          to: .buffer(y, to + row * .i64(width) + column), stride: .i64(width),
+          from: .array(state.sums, from + column * .i64(columns) + row), stride: .i64(columns))
+      } single: { column, row in
+        k.store(y, to + row * .i64(width) + column, k.load(state.sums, from + column * .i64(columns) + row))
       }
     }
   }

@@ -51,7 +51,7 @@ struct RecurrentWeights {
   /// Sets sums of `[row][gate][column]`, of `width` for each row, to the products of a few rows, which begin at `left` and
   /// lie `stride` apart, with a part of the weights of `own` gates; or adds to them.
   func multiply(
-    _ left: Statement.Product.Place, stride: Expression, rows: Expression, gates own: Range<Int>, _ part: RecurrentPart,
+    _ left: Statement.Place, stride: Expression, rows: Expression, gates own: Range<Int>, _ part: RecurrentPart,
     direction: Expression, to sums: LocalArray, width: Int, accumulates: Bool, _ k: KernelBuilder
   ) {
     guard let tile else {
@@ -71,7 +71,7 @@ struct RecurrentWeights {
 
   /// Row by row and gate by gate, a block of units at a time.
   private func plain(
-    _ left: Statement.Product.Place, _ stride: Expression, _ rows: Expression, _ own: Range<Int>,
+    _ left: Statement.Place, _ stride: Expression, _ rows: Expression, _ own: Range<Int>,
     _ direction: Expression,
     _ sums: LocalArray, _ width: Int, _ accumulates: Bool, _ k: KernelBuilder
   ) {

@@ -109,7 +109,7 @@ struct WinogradKernels {
       let until = k.let("until", (group + .i64(plan.panels)).minimum(.i64(panelCount)))
       /// The products of one point with some terms of the filters.
       func product(
-        _ point: Expression, _ panel: Statement.Product.Place, count own: Expression, size: Int, from begin: Expression,
+        _ point: Expression, _ panel: Statement.Place, count own: Expression, size: Int, from begin: Expression,
         terms: Expression, adds: Bool
       ) {
         k.product(

@@ -187,8 +187,8 @@ struct StridedCopy {
     k.loop("c", from: columns.from, to: columns.tiles, step: tile) { c in
       k.loop("r", from: rows.from, to: rows.tiles, step: tile) { r in
         k.transpose(
-          to: target, at: place(c, r, 1), stride: k.size(column.strides[1]), from: source, at: base + place(c, r, 0),
-          stride: k.size(row.strides[0]))
+          to: .buffer(target, place(c, r, 1)), stride: k.size(column.strides[1]),
+          from: .buffer(source, base + place(c, r, 0)), stride: k.size(row.strides[0]))
       }
     }
     k.loop("c", from: columns.tiles, to: columns.to) { c in

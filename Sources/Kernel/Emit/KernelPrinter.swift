@@ -106,10 +106,15 @@ public struct KernelPrinter {
         lines.removeLast()
         block("} else") { $0.print(otherwise) }
       }
-    case .transpose(let target, let at, let stride, let source, let start, let sourceStride):
-      let (to, from) = ("&\(bufferName(target))[\(text(at))]", "&\(bufferName(source))[\(text(start))]")
-      let name = dialect.language == .text ? "transpose" : "swage_transpose_\(target.elementType.name)"
-      line("\(name)(\(to), \(text(stride)), \(from), \(text(sourceStride)))\(end)")
+    case .transpose(let target, let stride, let source, let sourceStride):
+      let bits = target.elementType.patternType
+      // Of floats the bits are moved.
+      func pointer(_ place: Statement.Place) -> String {
+        let isPattern = dialect.language == .text || place.elementType == bits
+        return (isPattern ? "" : "(\(dialect.storageName(bits)) *)") + text(place)
+      }
+      let name = dialect.language == .text ? "transpose" : "swage_transpose_\(bits.name)"
+      line("\(name)(\(pointer(target)), \(text(stride)), \(pointer(source)), \(text(sourceStride)))\(end)")
     case .product(let product): line(text(product) + end)
     case .copy(let target, let at, let source, let start, let count):
       let (to, from) = ("&\(bufferName(target))[\(text(at))]", "&\(bufferName(source))[\(text(start))]")
@@ -122,16 +127,17 @@ public struct KernelPrinter {
     }
   }
 
-  private func text(_ product: Statement.Product) -> String {
-    func place(_ place: Statement.Product.Place) -> String {
-      switch place {
-      case .buffer(let buffer, let index): "&\(bufferName(buffer))[\(text(index))]"
-      case .array(let array, let index): "&\(array.name)[\(text(index))]"
-      }
+  private func text(_ place: Statement.Place) -> String {
+    switch place {
+    case .buffer(let buffer, let index): "&\(bufferName(buffer))[\(text(index))]"
+    case .array(let array, let index): "&\(array.name)[\(text(index))]"
     }
+  }
+
+  private func text(_ product: Statement.Product) -> String {
     let operands =
-      [place(product.to), text(product.toStride), place(product.left), text(product.leftStride)]
-      + [text(product.leftDistance), place(product.panel), text(product.panelSize), text(product.panels)]
+      [text(product.to), text(product.toStride), text(product.left), text(product.leftStride)]
+      + [text(product.leftDistance), text(product.panel), text(product.panelSize), text(product.panels)]
       + [
         text(product.rows), text(product.groups), text(product.groupDistance), text(product.runs), text(product.depth),
       ]

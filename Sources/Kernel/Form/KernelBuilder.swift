@@ -118,13 +118,10 @@ public final class KernelBuilder {
 
   /// Copies a square of `Statement.transposeTile` rows and columns, exchanging the two.
   public func transpose(
-    to target: KernelBuffer, at: Expression, stride: Expression, from source: KernelBuffer, at start: Expression,
-    stride sourceStride: Expression
+    to target: Statement.Place, stride: Expression, from source: Statement.Place, stride sourceStride: Expression
   ) {
-    precondition(target.elementType == source.elementType && target.elementType.patternType == target.elementType)
-    append(
-      .transpose(
-        to: target, toIndex: at, toStride: stride, from: source, fromIndex: start, fromStride: sourceStride))
+    precondition(target.elementType == source.elementType && !target.elementType.isPacked)
+    append(.transpose(to: target, toStride: stride, from: source, fromStride: sourceStride))
   }
 
   public func product(_ product: Statement.Product) {

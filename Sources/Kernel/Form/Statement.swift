@@ -16,10 +16,8 @@ public indirect enum Statement: Hashable, Sendable {
   /// Copies `count` elements of one type; the ranges do not overlap.
   case copy(to: KernelBuffer, toIndex: Expression, from: KernelBuffer, fromIndex: Expression, count: Expression)
   /// Copies a square of `transposeTile` rows and columns, exchanging the two: to[c · toStride + r] = from[r ·
-  /// fromStride + c]. The buffers hold unsigned integers of at least 8 bits and do not overlap.
-  case transpose(
-    to: KernelBuffer, toIndex: Expression, toStride: Expression, from: KernelBuffer, fromIndex: Expression,
-    fromStride: Expression)
+  /// fromStride + c]. Elements are of one type, of at least 8 bits, and the squares do not overlap.
+  case transpose(to: Place, toStride: Expression, from: Place, fromStride: Expression)
 
   /// A product of matrices that are small in one direction.
   case product(Product)
@@ -52,6 +50,19 @@ public indirect enum Statement: Hashable, Sendable {
       [.vector, .reduction, .tail].contains(loop.hint) || loop.body.contains(where: \.holdsVectorLoop)
     case .branch(_, let then, let otherwise): (then + otherwise).contains(where: \.holdsVectorLoop)
     default: false
+    }
+  }
+
+  /// Where a matrix begins.
+  public enum Place: Hashable, Sendable {
+    case buffer(KernelBuffer, Expression)
+    case array(LocalArray, Expression)
+
+    public var elementType: ElementType {
+      switch self {
+      case .buffer(let buffer, _): buffer.elementType
+      case .array(let array, _): array.elementType
+      }
     }
   }
 
@@ -95,19 +106,6 @@ public indirect enum Statement: Hashable, Sendable {
   /// or four terms beside each other, as matrix units take them: term i of a run is at (i / n · columns + c) · n + i % n.
   /// Zeros follow where `depth` is no multiple of n.
   public struct Product: Hashable, Sendable {
-    /// Where a matrix begins.
-    public enum Place: Hashable, Sendable {
-      case buffer(KernelBuffer, Expression)
-      case array(LocalArray, Expression)
-
-      public var elementType: ElementType {
-        switch self {
-        case .buffer(let buffer, _): buffer.elementType
-        case .array(let array, _): array.elementType
-        }
-      }
-    }
-
     public var to: Place
     public var toStride: Expression
     public var left: Place
