@@ -1,8 +1,9 @@
+import Foundation
 import SwageTensor
 import Synchronization
 import Testing
 
-struct ParallelTests {
+@Suite struct ParallelTests {
   private struct Failure: Error, Equatable { var index: Int }
 
   @Test func everyIndexIsTakenOnce() {
@@ -26,7 +27,7 @@ struct ParallelTests {
         if index >= 3 { throw Failure(index: index) }
       }
     }
-    // Calls that had begun came to their end; there is one for each thread at most.
-    #expect(calls.withLock { $0 } < 10_000)
+    // Calls that had begun came to their end: one of each thread at most.
+    #expect(calls.withLock { $0 } <= 3 + ProcessInfo.processInfo.activeProcessorCount)
   }
 }

@@ -117,7 +117,7 @@ public struct KernelPrinter {
       line("\(name)(\(pointer(target)), \(text(stride)), \(pointer(source)), \(text(sourceStride)))\(end)")
     case .product(let product): line(text(product) + end)
     case .copy(let target, let at, let source, let start, let count):
-      let (to, from) = ("&\(bufferName(target))[\(text(at))]", "&\(bufferName(source))[\(text(start))]")
+      let (to, from) = (text(Statement.Place.buffer(target, at)), text(Statement.Place.buffer(source, start)))
       switch dialect.language {
       case .text: line("copy \(to) <- \(from), \(text(count))")
       case .c:

@@ -1,10 +1,10 @@
 /// How many elements a loop that rounds sums to bf16 takes at a time.
 enum RoundedVector {
-  /// A number of vectors of AVX-512 that is known: they are as many steps of straight code, `width` elements in all, or
-  /// several times that many.
+  /// A known number of elements in whole vectors of AVX-512: `width` of them become straight code.
   case strip(width: Int)
-  /// One vector after the other, the last of which may be a part of one.
+  /// A number that only the run knows: one vector at a time, and single elements at the end.
   case loop
+  /// A known number that leaves a part of a vector, which is masked.
   case tail
 
   /// nil where a loop has less than a vector.

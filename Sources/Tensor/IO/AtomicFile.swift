@@ -4,7 +4,7 @@ import Foundation
 /// A file that appears under its name complete or not at all: it is written beside its destination and renamed.
 ///
 /// A file that is not committed is removed with its last user, or by `removeUnfinished` when a signal ends the
-/// process. Threads may write different parts at the same time.
+/// process. Threads may write different parts at the same time, at their offsets.
 public final class AtomicFile: @unchecked Sendable {
   public let path: String
   private let temporary: String
