@@ -1,4 +1,5 @@
 #define _GNU_SOURCE
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -714,6 +715,10 @@ static void leave(int threads) {
   if (threads > 1) omp_set_num_threads(threads);
 }
 
+// Sessions on several threads build one at a time: with oneDNN 2.6.3, convolutions that several threads built at once came
+// out wrong in 1 of 40 processes, and stayed wrong, because oneDNN keeps what it built for the next who asks.
+static pthread_mutex_t building = PTHREAD_MUTEX_INITIALIZER;
+
 static swage_dnn_operation *attempt(
     swage_dnn_context *context, const struct problem *problem, bool as_f32, bool fused, size_t zeros_needed, bool *slow,
     char *error, size_t error_size) {
@@ -728,7 +733,9 @@ static swage_dnn_operation *attempt(
   builder.operation->context = context;
   builder.operation->is_small = multiplications(problem) < SMALL_WORK;
   int threads = enter(builder.operation->is_small);
+  pthread_mutex_lock(&building);
   bool built = build(&builder, problem, as_f32, fused, zeros_needed);
+  pthread_mutex_unlock(&building);
   leave(threads);
   if (built) {
     *slow = builder.slow;
