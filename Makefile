@@ -4,7 +4,7 @@ BUILD := .build/release
 SWAGE := $(BUILD)/swage
 export SWIFT_BACKTRACE = enable=no
 
-.PHONY: help setup build run run-digits test unit lint differential malformed errors parity control objects ml single numerics contrib models fuzz fuzz-quick fuzz-onnxruntime conformance operators peers bench bench-quick bench-diffusion clean
+.PHONY: help setup build run run-digits test unit processors lint differential malformed errors parity control objects ml single numerics contrib models fuzz fuzz-quick fuzz-onnxruntime conformance operators peers bench bench-quick bench-diffusion clean
 
 help: ## lists the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -21,11 +21,19 @@ run: build ## compiles the shipped emoji checkpoint, makes a picture from a prom
 run-digits: build ## compiles the shipped digit classifier, shows what each pass did, runs it on a real scan
 	@scripts/run-digits.sh $(SWAGE)
 
-test: build lint unit differential malformed errors parity control objects ml conformance fuzz-quick fuzz-onnxruntime ## sets up what the tests need and runs them all
+test: build lint unit processors differential malformed errors parity control objects ml conformance fuzz-quick fuzz-onnxruntime ## sets up what the tests need and runs them all
 
 unit: setup ## unit, golden and differential tests in Swift
 	swift build -c release --build-tests
 	@scripts/swift-test.sh
+
+PRODUCTS := LoweredPanelTests|LoweredProductTests|ProductFormTests
+processors: build ## kernels as for other x86 processors: with matrix tiles (AMX, carried out in software), without AVX-512
+	swift build -c release --build-tests
+	@Tests/Emulation/tiles.sh --or-skip scripts/swift-test.sh --filter '$(PRODUCTS)'
+	@Tests/Emulation/tiles.sh --or-skip $(SWAGE) fuzz --seed 2 --count 300
+	@SWAGE_CPU_FEATURES=-avx512 scripts/swift-test.sh --filter '$(PRODUCTS)'
+	@SWAGE_CPU_FEATURES=-avx512 $(SWAGE) fuzz --seed 3 --count 300
 
 lint: ## checks the formatting
 	swift format lint --strict --recursive Sources Tests Package.swift

@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,7 +12,7 @@ static const char *names[MAXIMUM];
 static int name_count;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-__attribute__((unused)) static void add(bool present, const char *name) {
+static void add(bool present, const char *name) {
   if (present && name_count < MAXIMUM) names[name_count++] = name;
 }
 
@@ -103,10 +104,28 @@ static void detect(void) {
 static void detect(void) {}
 #endif
 
+// `SWAGE_CPU_FEATURES` corrects what the machine says, between commas: +NAME adds a name, -BEGINNING hides all names with
+// that beginning.
+static void correct(const char *corrections) {
+  static char text[512];
+  char *rest = text, *word;
+  snprintf(text, sizeof(text), "%s", corrections);
+  while ((word = strsep(&rest, ","))) {
+    if (word[0] == '+') add(true, word + 1);
+    if (word[0] != '-' || !word[1]) continue;
+    int kept = 0;
+    for (int i = 0; i < name_count; i++)
+      if (strncmp(names[i], word + 1, strlen(word + 1)) != 0) names[kept++] = names[i];
+    name_count = kept;
+  }
+}
+
 static int compare(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
 
 static void find_features(void) {
   detect();
+  const char *corrections = getenv("SWAGE_CPU_FEATURES");
+  if (corrections) correct(corrections);
   qsort(names, (size_t)name_count, sizeof(names[0]), compare);
 }
 

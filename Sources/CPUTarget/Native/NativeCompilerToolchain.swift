@@ -1,3 +1,4 @@
+import CRuntime
 import Foundation
 import SwageTensor
 
@@ -52,23 +53,27 @@ struct NativeToolchain: Sendable {
   private static func describe(_ path: String) throws(NativeCompilerError) -> NativeToolchain {
     var failure = NativeCompilerError.noCompiler(searched: [path])
     for native in ["-march=native", "-mcpu=native"] {
-      let (status, output) = try NativeCompilerProcess(path, [native, "-dM", "-E", "-x", "c", "-"]).wait()
+      var processor = [native]
+      var (status, output) = try macros(path, processor)
       guard status == 0 else {
         failure = .failed(program: path, status: status, output: output)
         continue
       }
-      let macros = Set(
-        output.split(separator: "\n").compactMap { line -> Substring? in
-          let words = line.split(separator: " ", maxSplits: 2)
-          return words.count >= 2 && words[0] == "#define" ? words[1] : nil
-        })
+      // The compiler looks at the processor alone: the system may keep some of it from this process.
+      let refused = refusals(of: names(output))
+      if !refused.isEmpty {
+        processor += refused
+        (status, output) = try macros(path, processor)
+        guard status == 0 else { throw .failed(program: path, status: status, output: output) }
+      }
+      let macros = names(output)
       let isClang = macros.contains("__clang__")
       let isARM = macros.contains("__aarch64__")
       var link = ["-shared", "-nostdlib", "-Wl,--build-id=none,-s,--as-needed", "-l:libm.so.6", "-l:libc.so.6"]
       let linker = URL(fileURLWithPath: path).deletingLastPathComponent().path + "/ld.lld"
       if isClang, FileManager.default.isExecutableFile(atPath: linker) { link.insert("-fuse-ld=lld", at: 0) }
       return NativeToolchain(
-        path: path, identity: output, flags: flags(native, isClang: isClang, macros: macros), linkFlags: link,
+        path: path, identity: output, flags: flags(processor, isClang: isClang, macros: macros), linkFlags: link,
         isClang: isClang,
         architecture: isARM ? "aarch64" : macros.contains("__x86_64__") ? "x86_64" : "unknown",
         features: (isARM ? armFeatures : x86Features).filter { macros.contains($0.key[...]) }.map(\.value).sorted())
@@ -76,9 +81,33 @@ struct NativeToolchain: Sendable {
     throw failure
   }
 
-  private static func flags(_ native: String, isClang: Bool, macros: Set<Substring>) -> [String] {
-    var flags = [
-      native, "-std=gnu11", "-fPIC", "-fvisibility=hidden", "-fno-math-errno", "-fno-trapping-math",
+  /// What the compiler predefines under these flags, and how it ended.
+  private static func macros(
+    _ path: String, _ processor: [String]
+  ) throws(NativeCompilerError) -> (status: Int32, output: String) {
+    try NativeCompilerProcess(path, processor + ["-dM", "-E", "-x", "c", "-"]).wait()
+  }
+
+  private static func names(_ definitions: String) -> Set<Substring> {
+    Set(
+      definitions.split(separator: "\n").compactMap { line -> Substring? in
+        let words = line.split(separator: " ", maxSplits: 2)
+        return words.count >= 2 && words[0] == "#define" ? words[1] : nil
+      })
+  }
+
+  /// Flags against the instruction sets that the compiler would use and this process may not.
+  private static func refusals(of macros: Set<Substring>) -> [String] {
+    x86Features.filter { macros.contains($0.key[...]) && !swage_cpu_has($0.value) }.keys.sorted().map {
+      let name = $0.dropFirst(2).dropLast(2).lowercased()
+      return "-mno-" + name.replacingOccurrences(of: "_", with: name.hasPrefix("sse") ? "." : "-")
+    }
+  }
+
+  private static func flags(_ processor: [String], isClang: Bool, macros: Set<Substring>) -> [String] {
+    var flags = processor
+    flags += [
+      "-std=gnu11", "-fPIC", "-fvisibility=hidden", "-fno-math-errno", "-fno-trapping-math",
       "-fno-strict-aliasing", "-fno-asynchronous-unwind-tables", "-fno-unwind-tables", "-fno-ident", "-w", "-g0",
       "-fno-stack-protector",
     ]

@@ -41,7 +41,8 @@ void swage_module_unload(void *module);
 /// `x86_64`, `aarch64`, or the compiler's name for another one.
 const char *swage_cpu_architecture(void);
 /// Instruction sets that both the CPU and the operating system allow, by the names of /proc/cpuinfo, sorted. Asks the
-/// kernel for the AMX tile state on first use.
+/// kernel for the AMX tile state on first use. `SWAGE_CPU_FEATURES=-avx512,+amx_tile` hides all names that begin so, and
+/// adds one: to try what smaller machines do, or what an emulator adds.
 const char *const *swage_cpu_features(int *count);
 bool swage_cpu_has(const char *feature);
 /// Cores that this process may run on.
