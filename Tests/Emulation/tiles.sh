@@ -29,6 +29,11 @@ chmod +x "$build/clang.new"
 mv "$build/clang.new" "$build/clang"
 [[ ! -x ${clang%/*}/ld.lld ]] || ln -sf "${clang%/*}/ld.lld" "$build/ld.lld"
 
+if ! "$build/clang" -march=native -dM -E -x c /dev/null | grep -q __AMX_INT8__; then
+  echo "tiles.sh: $clang does not know matrix tiles" >&2
+  exit 1
+fi
+
 build=$(cd "$build" && pwd)
 export LD_PRELOAD=$build/tiles.so SWAGE_CPU_FEATURES=+amx_tile,+amx_bf16,+amx_int8 SWAGE_CC=$build/clang PATH=$build:$PATH
 exec "$@"

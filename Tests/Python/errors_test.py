@@ -350,6 +350,27 @@ def a_plan_of_another_machine(place):
         expect(status == 1 and f"error[{code}]" in error, f"{code}: {status}: {error.strip()[:300]}")
 
 
+@case
+def features_are_hidden(place):
+    """SWAGE_CPU_FEATURES: what is compiled without a feature does not use it, and what uses it is refused without it."""
+    if os.uname().machine != "x86_64":
+        return
+    features = place.good("devices").split("features: ")[1].splitlines()[0].split()
+    plan = place.digits()
+    place.environment["SWAGE_CPU_FEATURES"] = "-avx,+flux_capacitor"
+    hidden = place.good("devices").split("features: ")[1].splitlines()[0].split()
+    kept = [name for name in features if not name.startswith("avx")]
+    expect(hidden == sorted(kept + ["flux_capacitor"]), f"features {features} became {hidden}")
+    if kept != features:
+        status, _, error = place.run("run", plan, "--random-inputs", "1")
+        expect(status == 1 and "error[plan-cpu-features]" in error, f"{status}: {error.strip()[:300]}")
+    bare = place.folder / "bare.plan"
+    place.good("compile", DIGITS, "-o", bare, "--quiet")
+    place.good("run", bare, "--random-inputs", "1")
+    used = place.good("inspect", bare).split("native code for x86_64:")[1].splitlines()[0].split()
+    expect(set(used) <= set(kept), f"compiled for {used} where there are {kept}")
+
+
 # --- Disks and folders
 
 
