@@ -125,14 +125,15 @@ def lines(point: dict, peak: float) -> list[tuple[str, str]]:
 
 
 def interpreter(binary: str, precision: str, arguments, folder: Path) -> list[tuple[str, str]]:
-    """The time between instructions, and how much longer a run takes when every node is timed: means, of runs in turns."""
+    """The time between instructions, and how much longer a run takes when every node is timed: the median over turns of ten
+    runs without and ten with."""
     case = diffusion.Part(*diffusion.EMOJI, "unet", 2, 16, 16, False).case(arguments.cache, precision)
     case.threads = arguments.threads
     plan = compile_plan(binary, case, folder)
     inputs = input_flags(case, folder)
-    command = [binary, "bench", str(plan.path), *inputs, "--threads", str(case.threads), "--warmup", "20", "--runs", "100"]
+    command = [binary, "bench", str(plan.path), *inputs, "--threads", str(case.threads), "--warmup", "10", "--runs", "10"]
     plain, timed, gaps = [], [], []
-    for _ in range(1 if arguments.quick else 5):
+    for _ in range(3 if arguments.quick else 41):
         text = call([*command, "--nodes"], RUN_SECONDS)
         # A mean, as the timed runs have; it stands in the median's unit.
         plain.append(seconds_in(r"^(.*)$", re.sub(r"(?s)^.*?median [\d.]+ (\S+) +mean ([\d.]+).*$", r"\2 \1", text)))
