@@ -91,6 +91,8 @@ struct AttentionByColumns {
   private let keyCount: Dim
   private let compute: ScalarType
   private let columns: Int
+  /// Lanes of a last panel that is no fuller, nil where there is none: 13 of 77 queries take one vector, not two.
+  private let narrow: Int?
   private let maskType: TensorType?
   private let k: KernelBuilder
   private let (q, keys, v): (KernelBuffer, KernelBuffer, KernelBuffer)
@@ -108,6 +110,10 @@ struct AttentionByColumns {
     keyCount = count
     compute = q.elementType.computeType
     columns = tile.columns
+    let last = (queries.constant ?? 0) % columns
+    narrow = ProductTile.of(q.elementType, filling: last).flatMap {
+      last > 0 && $0.columns < tile.columns ? $0.columns : nil
+    }
     maskType = mask
     let k = KernelBuilder("attention_by_columns_\(q.elementType.name)")
     self.q = k.input(q.elementType)
@@ -120,7 +126,7 @@ struct AttentionByColumns {
 
   /// What a unit knows of its queries: of each panel, lanes are queries.
   private struct State {
-    /// `[panel][term][lane]`
+    /// `[panel][term][lane]`; lines of a narrow panel are shorter, here and below.
     var taken: LocalArray
     /// Weighted values, `[panel][column of values][lane]`.
     var sums: LocalArray
@@ -163,28 +169,55 @@ struct AttentionByColumns {
       let count = k.let("count", (until - key).minimum(.i64(Self.keysOfBlock)))
       k.loop("panel", to: panels) { panel in
         let lane = k.let("lane", panel * .i64(columns))
-        k.product(
-          .init(
-            to: .array(state.scores, 0), stride: .i64(columns),
-            left: .buffer(keys, keyStart + key * .i64(head)), stride: .i64(head),
-            panel: .array(state.taken, lane * .i64(head)), size: .i64(head * columns), count: 1, rows: count,
-            depth: .i64(head), columns: columns, accumulates: false))
-        finish(state.scores, matrix, key: key, count, query: k.let("query", first + lane))
-        accept(state, count, lane)
-        k.product(
-          .init(
-            to: .array(state.sums, lane * .i64(width)), stride: .i64(columns),
-            left: .buffer(v, valueStart + key * .i64(width)), stride: .i64(Self.keysOfBlock),
-            panel: .array(state.scores, 0), size: .i64(Self.keysOfBlock * columns), count: 1, rows: .i64(width),
-            depth: count, columns: columns, accumulates: true))
+        let block = KeyBlock(
+          matrix: matrix, first: key, count: count, keys: keyStart + key * .i64(head),
+          values: valueStart + key * .i64(width))
+        guard let narrow else { return gather(state, block, lane, query: first + lane, lanes: columns) }
+        k.if((valid - lane).greaterThan(.i64(narrow))) {
+          gather(state, block, lane, query: first + lane, lanes: columns)
+        } else: {
+          gather(state, block, lane, query: first + lane, lanes: narrow)
+        }
       }
     }
     store(state, valid, panels, at: k.let("target", (matrix * m + first) * .i64(width)), n)
     return k.finish()
   }
 
+  /// Keys and values that come in together.
+  private struct KeyBlock {
+    var matrix: Expression
+    /// The number of the first key, and how many there are.
+    var first: Expression
+    var count: Expression
+    /// Where they begin in their buffers.
+    var keys: Expression
+    var values: Expression
+  }
+
+  /// What the queries of one panel, of so many lanes, gather from a block of keys.
+  private func gather(_ state: State, _ block: KeyBlock, _ lane: Expression, query: Expression, lanes: Int) {
+    k.product(
+      .init(
+        to: .array(state.scores, 0), stride: .i64(lanes), left: .buffer(keys, block.keys), stride: .i64(head),
+        panel: .array(state.taken, lane * .i64(head)), size: .i64(head * lanes), count: 1, rows: block.count,
+        depth: .i64(head), columns: lanes, accumulates: false))
+    finish(state.scores, block, query: k.let("query", query), lanes: lanes)
+    accept(state, block.count, lane, lanes: lanes)
+    k.product(
+      .init(
+        to: .array(state.sums, lane * .i64(width)), stride: .i64(lanes), left: .buffer(v, block.values),
+        stride: .i64(Self.keysOfBlock), panel: .array(state.scores, 0), size: .i64(Self.keysOfBlock * lanes), count: 1,
+        rows: .i64(width), depth: block.count, columns: lanes, accumulates: true))
+  }
+
   /// Calls `body` for every lane of a panel.
-  private func lanes(_ body: (Expression) -> Void) { k.loop("i", to: .i64(columns), .vector, body) }
+  private func each(_ lanes: Int, _ body: (Expression) -> Void) { k.loop("i", to: .i64(lanes), .vector, body) }
+
+  /// Lanes of the panel of so many queries.
+  private func lanes(of own: Expression) -> Expression {
+    narrow.map { k.let("lanes", .choose(own.greaterThan(.i64($0)), .i64(columns), .i64($0))) } ?? .i64(columns)
+  }
 
   /// The block's queries, scaled, with zeros behind the last one.
   private func takeQueries(to taken: LocalArray, from source: Expression, valid: Expression) {
@@ -193,18 +226,17 @@ struct AttentionByColumns {
       let own = k.let("own", (valid - lane).maximum(0).minimum(.i64(columns)))
       let from = k.let("from", source + lane * .i64(head))
       let to = k.let("to", lane * .i64(head))
+      let line = lanes(of: own)
       k.exchange(rows: own, columns: .i64(head)) { row, term in
         k.transpose(
-          to: .array(taken, to + term * .i64(columns) + row), stride: .i64(columns),
+          to: .array(taken, to + term * line + row), stride: line,
           from: .buffer(q, from + row * .i64(head) + term), stride: .i64(head))
       } single: { row, term in
-        k.store(taken, to + term * .i64(columns) + row, k.load(q, from + row * .i64(head) + term))
+        k.store(taken, to + term * line + row, k.load(q, from + row * .i64(head) + term))
       }
-      k.if(own.lessThan(.i64(columns))) {
+      k.if(own.lessThan(line)) {
         k.loop("term", to: .i64(head)) { term in
-          k.loop("i", from: own, to: .i64(columns), .vector) {
-            k.store(taken, to + term * .i64(columns) + $0, .literal(0, compute))
-          }
+          k.loop("i", from: own, to: line, .vector) { k.store(taken, to + term * line + $0, .literal(0, compute)) }
         }
       }
     }
@@ -213,40 +245,40 @@ struct AttentionByColumns {
   }
 
   /// Adds the mask, and hides what a causal query does not see.
-  private func finish(
-    _ scores: LocalArray, _ matrix: Expression, key: Expression, _ count: Expression, query: Expression
-  ) {
+  private func finish(_ scores: LocalArray, _ block: KeyBlock, query: Expression, lanes: Int) {
     guard mask != nil || op.isCausal else { return }
     let strides = maskType.map { k.broadcastStrides($0.shape, to: batch + [queries, keyCount]) }
-    let start = strides.map { k.let("mask", offset(k.unravel(matrix, batch), $0.dropLast(2))) }
-    k.loop("row", to: count) { row in
+    let start = strides.map { k.let("mask", offset(k.unravel(block.matrix, batch), $0.dropLast(2))) }
+    k.loop("row", to: block.count) { row in
       let term = mask.flatMap { mask in
         strides.flatMap { strides in
-          start.map { k.let("term", k.load(mask, $0 + (key + row) * strides[batch.count + 1])) }
+          start.map { k.let("term", k.load(mask, $0 + (block.first + row) * strides[batch.count + 1])) }
         }
       }
-      let line = k.let("line", row * .i64(columns))
-      lanes { i in
+      let line = k.let("line", row * .i64(lanes))
+      each(lanes) { i in
         var value = k.load(scores, line + i)
         if let term { value = value + term }
-        if op.isCausal { value = .choose((key + row).greaterThan(query + i), .float(-.infinity, compute), value) }
+        if op.isCausal {
+          value = .choose((block.first + row).greaterThan(query + i), .float(-.infinity, compute), value)
+        }
         k.store(scores, line + i, value)
       }
     }
   }
 
   /// Turns the scores of a block into weights, and corrects what a panel's queries gathered so far.
-  private func accept(_ state: State, _ count: Expression, _ lane: Expression) {
+  private func accept(_ state: State, _ count: Expression, _ lane: Expression, lanes: Int) {
     let zero = Expression.literal(0, compute)
     let (scores, shifts, parts) = (state.scores, state.shifts, state.parts)
-    lanes { k.store(shifts, $0, k.load(state.peaks, lane + $0)) }
+    each(lanes) { k.store(shifts, $0, k.load(state.peaks, lane + $0)) }
     k.loop("row", to: count) { row in
-      lanes { i in
-        let score = k.load(scores, row * .i64(columns) + i)
+      each(lanes) { i in
+        let score = k.load(scores, row * .i64(lanes) + i)
         k.store(shifts, i, .choose(score.greaterThan(k.load(shifts, i)), score, k.load(shifts, i)))
       }
     }
-    lanes { i in
+    each(lanes) { i in
       let peak = k.let("peak", k.load(shifts, i))
       // While everything is masked there is nothing to subtract.
       let shift = k.let("shift", .choose(peak.equal(.float(-.infinity, compute)), zero, peak))
@@ -257,19 +289,19 @@ struct AttentionByColumns {
       k.store(parts, i, zero)
     }
     k.loop("row", to: count) { row in
-      let line = k.let("line", row * .i64(columns))
-      lanes { i in
+      let line = k.let("line", row * .i64(lanes))
+      each(lanes) { i in
         let weight = k.let("weight", .call(.expBelowZero, [k.load(scores, line + i) - k.load(shifts, i)]))
         k.store(scores, line + i, weight)
         k.store(parts, i, k.load(parts, i) + weight)
       }
     }
-    lanes { i in
+    each(lanes) { i in
       k.store(state.totals, lane + i, k.load(state.totals, lane + i) * k.load(state.corrections, i) + k.load(parts, i))
     }
     k.loop("column", to: .i64(width)) { column in
-      let line = k.let("line", (lane * .i64(width)) + column * .i64(columns))
-      lanes { k.store(state.sums, line + $0, k.load(state.sums, line + $0) * k.load(state.corrections, $0)) }
+      let line = k.let("line", (lane * .i64(width)) + column * .i64(lanes))
+      each(lanes) { k.store(state.sums, line + $0, k.load(state.sums, line + $0) * k.load(state.corrections, $0)) }
     }
   }
 
@@ -278,25 +310,28 @@ struct AttentionByColumns {
   {
     k.loop("panel", to: panels) { panel in
       let lane = k.let("lane", panel * .i64(columns))
-      lanes { i in
+      each(columns) { i in
         // The softmax of scores that are all minus infinity is NaN. Without keys there is nothing to sum.
         let total = k.load(state.totals, lane + i)
         k.store(
           state.corrections, i, .choose(n.equal(.i64(0)), .literal(0, compute), .literal(1, compute) / total))
       }
       let from = k.let("from", lane * .i64(width))
+      let own = k.let("own", (valid - lane).minimum(.i64(columns)))
+      let line = lanes(of: own)
       k.loop("column", to: .i64(width)) { column in
-        let line = k.let("line", from + column * .i64(columns))
-        lanes { k.store(state.sums, line + $0, k.load(state.sums, line + $0) * k.load(state.corrections, $0)) }
+        let start = k.let("start", from + column * line)
+        k.loop("i", to: line, .vector) {
+          k.store(state.sums, start + $0, k.load(state.sums, start + $0) * k.load(state.corrections, $0))
+        }
       }
       let to = k.let("to", target + from)
-      let own = k.let("own", (valid - lane).minimum(.i64(columns)))
       k.exchange(rows: .i64(width), columns: own) { column, row in
         k.transpose(
           to: .buffer(y, to + row * .i64(width) + column), stride: .i64(width),
-          from: .array(state.sums, from + column * .i64(columns) + row), stride: .i64(columns))
+          from: .array(state.sums, from + column * line + row), stride: line)
       } single: { column, row in
-        k.store(y, to + row * .i64(width) + column, k.load(state.sums, from + column * .i64(columns) + row))
+        k.store(y, to + row * .i64(width) + column, k.load(state.sums, from + column * line + row))
       }
     }
   }
