@@ -22,7 +22,7 @@ mv "$build/tiles.so.new" "$build/tiles.so"
 # A compiler for this machine that knows the instructions as well; its linker is looked for beside it.
 cat >"$build/clang.new" <<EOF
 #!/bin/sh
-case " \$* " in *target*) exec '$clang' "\$@" ;; esac
+case " \$* " in *" --target="*) exec '$clang' "\$@" ;; esac
 exec '$clang' -mamx-tile -mamx-bf16 -mamx-int8 "\$@"
 EOF
 chmod +x "$build/clang.new"
