@@ -29,7 +29,7 @@ struct BenchCommand: ParsableCommand {
     let result = try session.benchmark(warmup: warmup, runs: runs)
     print(json ? result.json : result.text)
     if nodes {
-      let profile = try session.profile(warmup: 0, runs: min(runs, 10))
+      let profile = try session.profile(warmup: 1, runs: min(runs, 10))
       print(ProfileTable.text(profile, peak: .measured(threads: session.threads)))
     }
   }
