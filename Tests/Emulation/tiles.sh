@@ -29,7 +29,7 @@ chmod +x "$build/clang.new"
 mv "$build/clang.new" "$build/clang"
 [[ ! -x ${clang%/*}/ld.lld ]] || ln -sf "${clang%/*}/ld.lld" "$build/ld.lld"
 
-if ! "$build/clang" -march=native -dM -E -x c /dev/null | grep -q __AMX_INT8__; then
+if [[ $("$build/clang" -march=native -dM -E -x c /dev/null) != *__AMX_INT8__* ]]; then
   echo "tiles.sh: $clang does not know matrix tiles" >&2
   exit 1
 fi
