@@ -21,7 +21,7 @@ run: build ## compiles the shipped emoji checkpoint, makes a picture from a prom
 run-digits: build ## compiles the shipped digit classifier, shows what each pass did, runs it on a real scan
 	@scripts/run-digits.sh $(SWAGE)
 
-test: build lint unit processors differential malformed errors parity control objects ml conformance fuzz-quick fuzz-onnxruntime ## sets up what the tests need and runs them all
+test: build lint unit differential malformed errors parity control objects ml conformance fuzz-quick fuzz-onnxruntime ## sets up what the tests need and runs them all
 
 unit: setup ## unit, golden and differential tests in Swift
 	swift build -c release --build-tests

@@ -36,4 +36,6 @@ fi
 
 build=$(cd "$build" && pwd)
 export LD_PRELOAD=$build/tiles.so SWAGE_CPU_FEATURES=+amx_tile,+amx_bf16,+amx_int8 SWAGE_CC=$build/clang PATH=$build:$PATH
+# Threads that wait by turning would keep the processor from those whose instructions are carried out.
+export OMP_WAIT_POLICY=passive
 exec "$@"
